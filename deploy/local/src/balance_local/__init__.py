@@ -1,0 +1,1 @@
+"""Embedded Kafka and PostgreSQL, the supervisor, and the demo."""

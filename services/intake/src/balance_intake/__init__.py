@@ -1,0 +1,1 @@
+"""Intake (接入): gateway and normaliser."""

@@ -1,0 +1,1 @@
+"""Judge audit (司法监督): integrity-risk alerts from the sealed stream."""

@@ -1,0 +1,1 @@
+"""Sealer (封存): blocks, and the notary's transparency log."""

@@ -1,0 +1,1 @@
+"""Verifier (核验): recomputes the log and serves proofs."""

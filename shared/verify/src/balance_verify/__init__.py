@@ -1,0 +1,1 @@
+"""Check a Balance Chain proof offline: Merkle trees, signed notes, log entries, proof bundles."""
