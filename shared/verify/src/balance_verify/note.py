@@ -1,0 +1,220 @@
+"""Sign and open notes of C2SP signed-note, the form in which logs and witnesses publish what they vouch for.
+
+The bytes are those of golang.org/x/mod/sumdb/note. We know one signature type, Ed25519 (0x01); a signature by
+a key we were not given is ignored, as the specification asks, whatever its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+import nacl.bindings
+import nacl.exceptions
+
+from ._strict import decode_base64, decode_utf8, encode_base64
+from .errors import BadSignatureError, MalformedError, UnknownSignerError
+
+MAX_SIGNATURES = 100
+"""Most signature lines read in one note; the limit of golang.org/x/mod/sumdb/note."""
+
+_ED25519 = b"\x01"
+_SIGNATURE_SIZE = 64
+_DASH = "— "
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(c.isspace() or c < " " or "\ud800" <= c <= "\udfff" for c in name):
+        raise MalformedError("key name", f"{name!r}", "use text without spaces and plus signs")
+
+
+def _key_hash(name: str, public: bytes) -> bytes:
+    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+
+
+def _split_key(text: str, field: str, size: int) -> tuple[str, bytes, bytes]:
+    """name, key hash and key bytes of `name+hash+key`."""
+    name, _, rest = text.partition("+")
+    hash_text, _, key_text = rest.partition("+")
+    _check_name(name)
+    if len(hash_text) != 8 or any(c not in "0123456789abcdef" for c in hash_text):
+        raise MalformedError(f"{field} hash", f"{hash_text!r}", "give 8 lower-case hex digits")
+    key = decode_base64(key_text, field)
+    if key[:1] != _ED25519 or len(key) != 1 + size:
+        raise MalformedError(field, "not an Ed25519 key", f"give base64 of 0x01 and {size} bytes")
+    return name, bytes.fromhex(hash_text), key[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A public key as `name+hash+key` (C2SP signed-note, "Verifier keys")."""
+
+    name: str
+    key_hash: bytes
+    public: bytes
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if len(self.public) != 32:
+            raise MalformedError("key", f"{len(self.public)} bytes", "give 32 bytes")
+        if self.key_hash != _key_hash(self.name, self.public):
+            raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
+
+    @classmethod
+    def parse(cls, text: str) -> VerifierKey:
+        """Read one vkey line; a newline at its end is allowed, as files have one."""
+        return cls(*_split_key(text.removesuffix("\n"), "vkey", 32))
+
+    def __str__(self) -> str:
+        return f"{self.id}+{encode_base64(_ED25519 + self.public)}"
+
+    @property
+    def id(self) -> str:
+        """`name+hash`: how headers and receipts name a key."""
+        return f"{self.name}+{self.key_hash.hex()}"
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `message` is by this key (RFC 8032 Ed25519, as libsodium decides edge cases)."""
+        if len(signature) != _SIGNATURE_SIZE:
+            return False
+        try:
+            nacl.bindings.crypto_sign_open(signature + message, self.public)
+        except nacl.exceptions.BadSignatureError:
+            return False
+        return True
+
+
+class SigningKey:
+    """A private key as `PRIVATE+KEY+name+hash+seed` (golang.org/x/mod/sumdb/note); never printed by repr."""
+
+    __slots__ = ("_secret", "_seed", "vkey")
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        if len(seed) != 32:
+            raise MalformedError("seed", f"{len(seed)} bytes", "give 32 bytes")
+        _check_name(name)
+        public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
+        self._seed = seed
+        self.vkey = VerifierKey(name, _key_hash(name, public), public)
+
+    @classmethod
+    def generate(cls, name: str, seed: bytes) -> SigningKey:
+        """The key of this name whose 32 random bytes are `seed`."""
+        return cls(name, seed)
+
+    @classmethod
+    def parse(cls, text: str) -> SigningKey:
+        """Read one private key line."""
+        prefix = "PRIVATE+KEY+"
+        if not text.startswith(prefix):
+            raise MalformedError("private key", "does not start with PRIVATE+KEY+", "give the .skey file")
+        name, key_hash, seed = _split_key(text.removeprefix(prefix).removesuffix("\n"), "private key", 32)
+        key = cls(name, seed)
+        if key.vkey.key_hash != key_hash:
+            raise MalformedError("private key hash", key_hash.hex(), "it does not fit this name and key")
+        return key
+
+    def encode(self) -> str:
+        """The private key line; a secret."""
+        return f"PRIVATE+KEY+{self.vkey.id}+{encode_base64(_ED25519 + self._seed)}"
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.vkey.id})"
+
+    @property
+    def name(self) -> str:
+        """The key's name."""
+        return self.vkey.name
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte Ed25519 signature over `message`."""
+        return nacl.bindings.crypto_sign(message, self._secret)[:_SIGNATURE_SIZE]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSignature:
+    """One signature line: who (name and key hash) and the signature's bytes."""
+
+    name: str
+    key_hash: bytes
+    signature: bytes
+
+    def __str__(self) -> str:
+        return f"{_DASH}{self.name} {encode_base64(self.key_hash + self.signature)}\n"
+
+    @classmethod
+    def parse(cls, line: str) -> NoteSignature:
+        """Read one signature line, without its newline."""
+        if not line.startswith(_DASH):
+            raise MalformedError("signature line", f"{line[:40]!r}", "start it with an em dash and a space")
+        name, _, encoded = line.removeprefix(_DASH).partition(" ")
+        _check_name(name)
+        data = decode_base64(encoded, "signature")
+        if len(data) < 5:
+            raise MalformedError("signature", f"{len(data)} bytes", "give a key hash and a signature")
+        return cls(name, data[:4], data[4:])
+
+
+@dataclass(frozen=True, slots=True)
+class SignedNote:
+    """A text, ending in a newline, and the signatures on it (C2SP signed-note, "Format")."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+    def __post_init__(self) -> None:
+        if not self.text.endswith("\n"):
+            raise MalformedError("note text", "does not end in a newline", "end it with one")
+        if any(c < " " and c != "\n" for c in self.text):
+            raise MalformedError("note text", "holds a control character", "use newlines only")
+        if not 1 <= len(self.signatures) <= MAX_SIGNATURES:
+            raise MalformedError("note", f"{len(self.signatures)} signatures", f"give 1 to {MAX_SIGNATURES}")
+
+    def encode(self) -> bytes:
+        """The note's bytes."""
+        return (self.text + "\n" + "".join(map(str, self.signatures))).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> SignedNote:
+        """Read a note without judging its signatures."""
+        whole = decode_utf8(data, "note")
+        text, separator, lines = whole.rpartition("\n\n")
+        if not separator or not lines.endswith("\n"):
+            raise MalformedError("note", "no signature lines after a blank line", "send the whole note")
+        return cls(text + "\n", tuple(map(NoteSignature.parse, lines.removesuffix("\n").split("\n"))))
+
+
+def sign_note(text: str, *keys: SigningKey) -> SignedNote:
+    """`text` signed by each of `keys`."""
+    message = text.encode()
+    return SignedNote(text, tuple(NoteSignature(k.name, k.vkey.key_hash, k.sign(message)) for k in keys))
+
+
+def open_note(data: bytes, keys: Iterable[VerifierKey]) -> SignedNote:
+    """The note with the signatures by `keys` alone, all verified.
+
+    One bad signature by a known key refuses the note; so does the lack of any by a known key. A second line by
+    the same key is ignored.
+    """
+    note = SignedNote.parse(data)
+    known = {(key.name, key.key_hash): key for key in keys}
+    message = note.text.encode()
+    verified: dict[tuple[str, bytes], NoteSignature] = {}
+    for signature in note.signatures:
+        who = signature.name, signature.key_hash
+        key = known.get(who)
+        if key is None or who in verified:
+            continue
+        if not key.verify(message, signature.signature):
+            raise BadSignatureError(
+                "note signature", f"a signature by {key.id} over this text", "one that does not fit"
+            )
+        verified[who] = signature
+    if not verified:
+        raise UnknownSignerError(
+            "note signature",
+            " or ".join(key.id for key in known.values()) or "a known key",
+            ", ".join(f"{s.name}+{s.key_hash.hex()}" for s in note.signatures),
+        )
+    return SignedNote(note.text, tuple(verified.values()))

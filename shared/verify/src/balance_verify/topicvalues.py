@@ -1,0 +1,80 @@
+"""Write and read the values of the topics `ledger.blocks` and `ledger.checkpoints`: JCS that carries signed bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._strict import (
+    canonical_object,
+    check_range,
+    decode_base64,
+    decode_object,
+    encode_base64,
+    integers_of,
+    text_of,
+)
+from .errors import MalformedError
+from .jcs import dumps
+
+_BLOCK_KEYS = frozenset(("entry", "leaves"))
+_CHECKPOINT_KEYS = frozenset(("heights", "note"))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
+    """A block's entry and its leaf hashes, one after another, so that proofs need no re-reading of events."""
+
+    entry: bytes
+    leaves: bytes
+
+    def __post_init__(self) -> None:
+        if not self.leaves or len(self.leaves) % 32:
+            raise MalformedError("block.leaves", f"{len(self.leaves)} bytes", "give 32 bytes a leaf, one leaf at least")
+
+    def encode(self) -> bytes:
+        """The topic value."""
+        return dumps({"entry": encode_base64(self.entry), "leaves": encode_base64(self.leaves)})
+
+    @classmethod
+    def parse(cls, data: bytes) -> BlockRecord:
+        """Read a topic value; only bytes that `encode` would write are accepted."""
+        members = canonical_object(data, "block", _BLOCK_KEYS)
+        return cls(
+            decode_base64(text_of(members, "entry", "block"), "block.entry"),
+            decode_base64(text_of(members, "leaves", "block"), "block.leaves"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRecord:
+    """A signed checkpoint, the last height it covers of each shard (-1 for none), and with size 1 the genesis entry."""
+
+    heights: tuple[int, ...]
+    note: str
+    genesis: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not self.heights:
+            raise MalformedError("checkpoint.heights", "empty", "give one height a shard")
+        for height in self.heights:
+            check_range(height, "checkpoint.heights", -1)
+
+    def encode(self) -> bytes:
+        """The topic value."""
+        members: dict[str, object] = {"heights": list(self.heights), "note": self.note}
+        if self.genesis is not None:
+            members["genesis"] = encode_base64(self.genesis)
+        return dumps(members)
+
+    @classmethod
+    def parse(cls, data: bytes) -> CheckpointRecord:
+        """Read a topic value; only bytes that `encode` would write are accepted."""
+        keys = _CHECKPOINT_KEYS | (decode_object(data, "checkpoint").keys() & {"genesis"})
+        members = canonical_object(data, "checkpoint", keys)
+        return cls(
+            integers_of(members, "heights", "checkpoint"),
+            text_of(members, "note", "checkpoint"),
+            decode_base64(text_of(members, "genesis", "checkpoint"), "checkpoint.genesis")
+            if "genesis" in members
+            else None,
+        )
