@@ -1,0 +1,130 @@
+"""Plain reading of one partition by offset, without a group: offsets in our own outputs are the only positions."""
+
+import asyncio
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from balance_chain.core.errors import BalanceError
+from balance_chain.runtime.settings import CommonSettings
+
+T = TypeVar("T")
+
+# Bulk reading: a few large answers instead of many small ones. One partition's answer may exceed nothing of ours.
+FETCH_BYTES = 16 * 1024 * 1024
+FETCH_WAIT_MS = 250
+CLOSE_SECONDS = 3.0
+
+
+class KafkaUnavailable(BalanceError):
+    """Kafka did not answer in time or refused: wait and try again."""
+
+
+class PositionGone(BalanceError):
+    """The log no longer has, or does not yet have, the offset asked for: never skipped silently."""
+
+
+async def in_time(awaitable: Awaitable[T], seconds: float, what: str) -> T:
+    """Awaits Kafka with a time limit; every failure is KafkaUnavailable or PositionGone."""
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except OffsetOutOfRangeError as error:
+        raise PositionGone(what, repr(error), "check retention and which Kafka this is") from error
+    except (TimeoutError, KafkaError, OSError) as error:
+        raise KafkaUnavailable("kafka", f"{what}: {error!r}", "see that Kafka is up and reachable") from error
+
+
+class PartitionReader:
+    """Reads one partition from a known offset on, in bulk; an async context manager."""
+
+    def __init__(self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0) -> None:
+        self._settings = settings
+        self._tp = TopicPartition(topic, partition)
+        self._start = start_offset
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_bytes=4 * FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=int(self._settings.kafka_timeout_seconds * 1000),
+        )
+        self._consumer = consumer
+        try:
+            await in_time(consumer.start(), self._settings.kafka_timeout_seconds, "connect")
+            consumer.assign([self._tp])
+            consumer.seek(self._tp, self._start)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            try:
+                await asyncio.wait_for(consumer.stop(), CLOSE_SECONDS)
+            except (TimeoutError, KafkaError, OSError):
+                await consumer._client.close()
+
+    async def read(self, max_records: int, timeout_seconds: float) -> list[ConsumerRecord]:
+        """Up to `max_records` in order as soon as there are any, or none after the time."""
+        limit = timeout_seconds + self._settings.kafka_timeout_seconds
+        answer = await in_time(
+            self._open.getmany(self._tp, timeout_ms=int(timeout_seconds * 1000), max_records=max_records),
+            limit,
+            f"read {self._name}",
+        )
+        records: list[ConsumerRecord] = answer.get(self._tp, [])
+        return records
+
+    async def read_at(self, offset: int) -> ConsumerRecord:
+        """The one record at `offset`; reading goes on after it."""
+        self.seek(offset)
+        records = await self.read(1, self._settings.kafka_timeout_seconds)
+        if not records:
+            raise KafkaUnavailable("kafka", f"no record of {self._name} at {offset} in time", "see that Kafka is up")
+        if records[0].offset != offset:
+            raise PositionGone(self._name, f"has {records[0].offset} where {offset} was asked", "check the topic")
+        return records[0]
+
+    def seek(self, offset: int) -> None:
+        self._open.seek(self._tp, offset)
+
+    async def end_offset(self) -> int:
+        """The offset that the next record will get."""
+        limit = self._settings.kafka_timeout_seconds
+        ends = await in_time(self._open.end_offsets([self._tp]), limit, f"end of {self._name}")
+        return int(ends[self._tp])
+
+    async def begin_offset(self) -> int:
+        """The first offset still there."""
+        limit = self._settings.kafka_timeout_seconds
+        begins = await in_time(self._open.beginning_offsets([self._tp]), limit, f"start of {self._name}")
+        return int(begins[self._tp])
+
+    @property
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise KafkaUnavailable("reader", f"of {self._name} is closed", "open it first")
+        return self._consumer
+
+    @property
+    def _name(self) -> str:
+        return f"{self._tp.topic}/{self._tp.partition}"
