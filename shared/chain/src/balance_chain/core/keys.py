@@ -1,0 +1,137 @@
+"""The keys of one deployment in one directory: a service opens only the files it needs; each is its owner's (0600).
+
+log.skey, log.vkey          the notary's: signs checkpoints and the genesis entry; its name is the log's origin
+sealer.skey, sealer.vkey    signs block headers
+gateway.skey, gateway.vkey  signs receipts
+gateway.mac                 authenticates what the gateway, and the normaliser's ticks, put on raw
+reject.key                  keys the digest in sealed rejects
+master.key                  wraps the case keys
+"""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from balance_verify.note import SigningKey, VerifierKey
+
+from balance_chain.core.errors import BalanceError
+
+SECRET_BYTES: Final = 32
+_SIGNERS: Final = {"log": "", "sealer": "/sealer", "gateway": "/gateway"}
+_SECRETS: Final = ("gateway.mac", "reject.key", "master.key")
+
+
+class KeyFileError(BalanceError):
+    """A key file is absent or does not hold a key."""
+
+
+class KeyDirectory:
+    """The key files of one deployment, read when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def generate(cls, path: Path, origin: str) -> "KeyDirectory":
+        """Make the files that are absent. What exists is left alone: a log's key cannot be made again."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, suffix in _SIGNERS.items():
+            if not (path / f"{name}.skey").exists():
+                key = SigningKey.generate(origin + suffix, secrets.token_bytes(SECRET_BYTES))
+                _write(path / f"{name}.vkey", f"{key.vkey}\n")
+                _write(path / f"{name}.skey", f"{key.encode()}\n")
+        for name in _SECRETS:
+            if not (path / name).exists():
+                _write(path / name, f"{secrets.token_hex(SECRET_BYTES)}\n")
+        return cls(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "KeyDirectory":
+        """The directory as it is; a missing file is an error when it is asked for."""
+        if not path.is_dir():
+            raise KeyFileError(str(path), "there is no such directory", "run `balance-chain keys generate`")
+        return cls(path)
+
+    @cached_property
+    def log(self) -> SigningKey:
+        """The notary's key."""
+        return self._signer("log")
+
+    @cached_property
+    def sealer(self) -> SigningKey:
+        """The sealer's key."""
+        return self._signer("sealer")
+
+    @cached_property
+    def gateway(self) -> SigningKey:
+        """The gateway's key."""
+        return self._signer("gateway")
+
+    @cached_property
+    def log_vkey(self) -> VerifierKey:
+        """The public key of checkpoints."""
+        return self._verifier("log")
+
+    @cached_property
+    def sealer_vkey(self) -> VerifierKey:
+        """The public key of block headers."""
+        return self._verifier("sealer")
+
+    @cached_property
+    def gateway_vkey(self) -> VerifierKey:
+        """The public key of receipts."""
+        return self._verifier("gateway")
+
+    @property
+    def origin(self) -> str:
+        """The log's origin: the name of its key."""
+        return self.log_vkey.name
+
+    @cached_property
+    def gateway_mac(self) -> bytes:
+        """Key of the authenticator on raw records of gateway and ledger."""
+        return self._secret("gateway.mac")
+
+    @cached_property
+    def reject_key(self) -> bytes:
+        """Key of the digest in sealed rejects."""
+        return self._secret("reject.key")
+
+    @cached_property
+    def master_key(self) -> bytes:
+        """Key that wraps the case keys."""
+        return self._secret("master.key")
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not ASCII text"
+            raise KeyFileError(name, f"cannot be read ({reason})", "run `balance-chain keys generate`") from None
+
+    def _signer(self, name: str) -> SigningKey:
+        return SigningKey.parse(self._read(f"{name}.skey"))
+
+    def _verifier(self, name: str) -> VerifierKey:
+        return VerifierKey.parse(self._read(f"{name}.vkey"))
+
+    def _secret(self, name: str) -> bytes:
+        try:
+            key = bytes.fromhex(self._read(name))
+        except ValueError:
+            key = b""
+        if len(key) != SECRET_BYTES:
+            raise KeyFileError(name, "is not 64 hex digits", "restore it from a backup")
+        return key
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file or none: a half-written key must never be taken for one."""
+    partial = path.with_name(path.name + ".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
