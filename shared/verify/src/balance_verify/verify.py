@@ -1,0 +1,168 @@
+"""Check a proof bundle with the log's public key alone, step by step, and say of each step what was found.
+
+The steps, as C2SP tlog-proof ("Verifying a tlog proof") orders them, with our block between event and log:
+
+1. event position: the event's index in its block is below the block's count.
+2. event in block: leaf hash of the event, folded with the block path, gives the root in the block's header.
+3. entry in log: leaf hash of the entry, folded with the log path, gives the root of the checkpoint.
+4. origin: the header and the checkpoint both name the log that the given key stands for.
+5. checkpoint signature: the given key signed the checkpoint.
+6. sealer signature: one of the given sealer keys signed the header. Without such keys it is not checkable, and
+   not needed: step 3 binds the very bytes of the entry to the log.
+7. witnesses: enough witnesses of the policy cosigned the checkpoint. Without a policy it is not checkable, and the
+   finality is the operator's word alone.
+
+Each step runs whatever the ones before it found, so that a report shows all that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .entry import Entry
+from .errors import BadSignatureError, MalformedError, UnknownSignerError
+from .merkle import leaf_hash, root_from_inclusion
+from .note import VerifierKey, open_note
+from .proof import ProofBundle
+
+Result = Literal["matches", "differs", "signer not recognised", "not checkable", "not yet"]
+MATCHES: Final = "matches"
+DIFFERS: Final = "differs"
+SIGNER_NOT_RECOGNISED: Final = "signer not recognised"
+NOT_CHECKABLE: Final = "not checkable"
+NOT_YET: Final = "not yet"
+
+OPERATOR_ALONE: Final = "operator's word alone"
+"""The finality of a checkpoint that no witness vouches for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One comparison: its number and name as in the module's list, the result, and the values compared.
+
+    `needed` tells whether the proof stands or falls with it; `detail` is a sentence for people.
+    """
+
+    number: int
+    name: str
+    result: Result
+    expected: str
+    got: str
+    detail: str
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What each step found, and how far the log's word reaches (`finality`)."""
+
+    steps: tuple[Step, ...]
+    finality: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every needed step matches; whether the finality is enough is for the reader to say."""
+        return all(step.result == MATCHES for step in self.steps if step.needed)
+
+
+def verify_bundle(
+    bundle: ProofBundle,
+    log_key: VerifierKey,
+    *,
+    policy: None = None,
+    sealer_keys: Sequence[VerifierKey] = (),
+) -> Report:
+    """Take the seven steps on `bundle`. Never raises: what cannot be computed is a result too.
+
+    Witness policies do not exist in this version; `policy` keeps their place and is None.
+    """
+    return Report(
+        (
+            _event_position(bundle),
+            _event_in_block(bundle),
+            _entry_in_log(bundle),
+            _origin(bundle, log_key),
+            _checkpoint_signature(bundle, log_key),
+            _sealer_signature(bundle, sealer_keys),
+            Step(7, "witnesses", NOT_CHECKABLE, "", "", "no witness policy was given", needed=False),
+        ),
+        OPERATOR_ALONE,
+    )
+
+
+def _event_position(bundle: ProofBundle) -> Step:
+    # (1)
+    count = bundle.header.count
+    result: Result = MATCHES if bundle.index < count else DIFFERS
+    detail = f"record {bundle.index} of the {count} in block {bundle.header.height} of shard {bundle.header.shard}"
+    return Step(1, "event position", result, f"below {count}", str(bundle.index), detail)
+
+
+def _event_in_block(bundle: ProofBundle) -> Step:
+    # (2)
+    header = bundle.header
+    detail = f"the path of {len(bundle.path)} hashes from the event to the block's root"
+    return _fold(2, "event in block", bundle.event, bundle.index, header.count, bundle.path, header.root, detail)
+
+
+def _entry_in_log(bundle: ProofBundle) -> Step:
+    # (3)
+    proof = bundle.log_proof
+    checkpoint = proof.checkpoint
+    detail = f"the path of {len(proof.path)} hashes from entry {proof.index} to the root at size {checkpoint.size}"
+    root = checkpoint.root.hex()
+    return _fold(3, "entry in log", bundle.entry, proof.index, checkpoint.size, proof.path, root, detail)
+
+
+def _fold(
+    number: int, name: str, record: bytes, index: int, size: int, path: Sequence[bytes], root: str, detail: str
+) -> Step:
+    try:
+        got = root_from_inclusion(leaf_hash(record), index, size, path).hex()
+    except MalformedError as error:
+        # A path that fits no tree of this size leads to no root, hence not to the expected one.
+        return Step(number, name, DIFFERS, root, "no root", str(error))
+    return Step(number, name, MATCHES if got == root else DIFFERS, root, got, detail)
+
+
+def _origin(bundle: ProofBundle, log_key: VerifierKey) -> Step:
+    # (4)
+    in_header, in_checkpoint = bundle.header.origin, bundle.log_proof.checkpoint.origin
+    got = in_header if in_header != log_key.name else in_checkpoint
+    result: Result = MATCHES if got == log_key.name else DIFFERS
+    detail = f"the header names {in_header}, the checkpoint {in_checkpoint}"
+    return Step(4, "origin", result, log_key.name, got, detail)
+
+
+def _checkpoint_signature(bundle: ProofBundle, log_key: VerifierKey) -> Step:
+    # (5)
+    result: Result = MATCHES
+    got = log_key.id
+    try:
+        open_note(bundle.log_proof.note.encode(), [log_key])
+    except UnknownSignerError as error:
+        result, got = SIGNER_NOT_RECOGNISED, error.got
+    except BadSignatureError as error:
+        result, got = DIFFERS, error.got
+    return Step(5, "checkpoint signature", result, log_key.id, got, "the log's signature over its size and root")
+
+
+def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey]) -> Step:
+    # (6)
+    name = "sealer signature"
+    entry = Entry.parse(bundle.entry)
+    if not sealer_keys:
+        detail = f"no sealer key was given; the header names {entry.key}"
+        return Step(6, name, NOT_CHECKABLE, "", entry.key, detail, needed=False)
+    expected = " or ".join(key.id for key in sealer_keys)
+    result: Result = MATCHES
+    got = entry.key
+    try:
+        entry.verify(*sealer_keys)
+    except UnknownSignerError:
+        result = SIGNER_NOT_RECOGNISED
+    except BadSignatureError as error:
+        result, got = DIFFERS, error.got
+    return Step(6, name, result, expected, got, "the sealer's signature over the block header")
