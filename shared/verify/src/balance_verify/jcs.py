@@ -19,11 +19,13 @@ _write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=T
 
 def dumps(value: object) -> bytes:
     """The JCS bytes of `value`; refuses what has no such bytes or lies outside our subset."""
-    _check(value, "value")
     try:
+        _check(value, "value")
         return _write(value).encode()
     except UnicodeEncodeError as error:
         raise MalformedError("value", "a string holds a lone surrogate", "use whole Unicode characters") from error
+    except RecursionError as error:
+        raise MalformedError("value", "nested too deep", "use fewer levels") from error
 
 
 def _check(value: object, where: str) -> None:

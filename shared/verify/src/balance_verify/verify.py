@@ -93,7 +93,7 @@ def verify_bundle(
 
 
 def _event_position(bundle: ProofBundle) -> Step:
-    # (1)
+    # Step 1.
     count = bundle.header.count
     result: Result = MATCHES if bundle.index < count else DIFFERS
     detail = f"record {bundle.index} of the {count} in block {bundle.header.height} of shard {bundle.header.shard}"
@@ -101,14 +101,14 @@ def _event_position(bundle: ProofBundle) -> Step:
 
 
 def _event_in_block(bundle: ProofBundle) -> Step:
-    # (2)
+    # Step 2.
     header = bundle.header
     detail = f"the path of {len(bundle.path)} hashes from the event to the block's root"
     return _fold(2, "event in block", bundle.event, bundle.index, header.count, bundle.path, header.root, detail)
 
 
 def _entry_in_log(bundle: ProofBundle) -> Step:
-    # (3)
+    # Step 3.
     proof = bundle.log_proof
     checkpoint = proof.checkpoint
     detail = f"the path of {len(proof.path)} hashes from entry {proof.index} to the root at size {checkpoint.size}"
@@ -128,7 +128,7 @@ def _fold(
 
 
 def _origin(bundle: ProofBundle, log_key: VerifierKey) -> Step:
-    # (4)
+    # Step 4.
     in_header, in_checkpoint = bundle.header.origin, bundle.log_proof.checkpoint.origin
     got = in_header if in_header != log_key.name else in_checkpoint
     result: Result = MATCHES if got == log_key.name else DIFFERS
@@ -137,7 +137,7 @@ def _origin(bundle: ProofBundle, log_key: VerifierKey) -> Step:
 
 
 def _checkpoint_signature(bundle: ProofBundle, log_key: VerifierKey) -> Step:
-    # (5)
+    # Step 5.
     result: Result = MATCHES
     got = log_key.id
     try:
@@ -150,7 +150,7 @@ def _checkpoint_signature(bundle: ProofBundle, log_key: VerifierKey) -> Step:
 
 
 def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey]) -> Step:
-    # (6)
+    # Step 6.
     name = "sealer signature"
     entry = Entry.parse(bundle.entry)
     if not sealer_keys:
