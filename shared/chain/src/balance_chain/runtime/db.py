@@ -28,6 +28,9 @@ AWAY: tuple[type[Exception], ...] = (
     asyncpg.InterfaceError,
 )
 
+# The same, and every refusal of a statement.
+BROKEN: tuple[type[Exception], ...] = (*AWAY, asyncpg.PostgresError)
+
 _log = get_logger("balance_chain.db")
 
 
@@ -58,7 +61,7 @@ async def database_problems(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:
     """For /readyz."""
     try:
         await pool.fetchval("SELECT 1")
-    except (*AWAY, asyncpg.PostgresError) as error:
+    except BROKEN as error:
         return [f"no answer: {error!r}"]
     return []
 

@@ -1,7 +1,7 @@
 """Plain reading of one partition by offset, without a group: offsets in our own outputs are the only positions."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -37,13 +37,14 @@ async def in_time(awaitable: Awaitable[T], seconds: float, what: str) -> T:
         raise KafkaUnavailable("kafka", f"{what}: {error!r}", "see that Kafka is up and reachable") from error
 
 
-class PartitionReader:
-    """Reads one partition from a known offset on, in bulk; an async context manager."""
+class TopicReader:
+    """Reads some partitions of a topic from known offsets on, in bulk; an async context manager."""
 
-    def __init__(self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0) -> None:
+    def __init__(self, settings: CommonSettings, topic: str, starts: Mapping[int, int]) -> None:
         self._settings = settings
-        self._tp = TopicPartition(topic, partition)
-        self._start = start_offset
+        self._topic = topic
+        self._starts = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
+        self._limit = settings.kafka_timeout_seconds
         self._consumer: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,13 +65,14 @@ class PartitionReader:
             fetch_max_bytes=4 * FETCH_BYTES,
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=int(self._settings.kafka_timeout_seconds * 1000),
+            request_timeout_ms=int(self._limit * 1000),
         )
         self._consumer = consumer
         try:
-            await in_time(consumer.start(), self._settings.kafka_timeout_seconds, "connect")
-            consumer.assign([self._tp])
-            consumer.seek(self._tp, self._start)
+            await in_time(consumer.start(), self._limit, "connect")
+            consumer.assign(list(self._starts))
+            for tp, offset in self._starts.items():
+                consumer.seek(tp, offset)
         except BaseException:
             await self.close()
             raise
@@ -83,21 +85,44 @@ class PartitionReader:
             except (TimeoutError, KafkaError, OSError):
                 await consumer._client.close()
 
+    async def read_all(self, max_records: int, timeout_seconds: float) -> dict[int, list[ConsumerRecord]]:
+        """Up to `max_records` in all, by partition, each in order; empty when none came in the time."""
+        answer = await in_time(
+            self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records),
+            timeout_seconds + self._limit,
+            f"read {self._topic}",
+        )
+        return {tp.partition: records for tp, records in answer.items() if records}
+
+    def highwater(self, partition: int) -> int | None:
+        """The end of a partition as the last answer told it; no question is asked for it."""
+        end: int | None = self._open.highwater(TopicPartition(self._topic, partition))
+        return end
+
+    @property
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise KafkaUnavailable("reader", f"of {self._topic} is closed", "open it first")
+        return self._consumer
+
+
+class PartitionReader(TopicReader):
+    """Reads one partition from a known offset on, in bulk; an async context manager."""
+
+    def __init__(self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0) -> None:
+        super().__init__(settings, topic, {partition: start_offset})
+        self._tp = TopicPartition(topic, partition)
+        self._name = f"{topic}/{partition}"
+
     async def read(self, max_records: int, timeout_seconds: float) -> list[ConsumerRecord]:
         """Up to `max_records` in order as soon as there are any, or none after the time."""
-        limit = timeout_seconds + self._settings.kafka_timeout_seconds
-        answer = await in_time(
-            self._open.getmany(self._tp, timeout_ms=int(timeout_seconds * 1000), max_records=max_records),
-            limit,
-            f"read {self._name}",
-        )
-        records: list[ConsumerRecord] = answer.get(self._tp, [])
-        return records
+        answer = await self.read_all(max_records, timeout_seconds)
+        return answer.get(self._tp.partition, [])
 
     async def read_at(self, offset: int) -> ConsumerRecord:
         """The one record at `offset`; reading goes on after it."""
         self.seek(offset)
-        records = await self.read(1, self._settings.kafka_timeout_seconds)
+        records = await self.read(1, self._limit)
         if not records:
             raise KafkaUnavailable("kafka", f"no record of {self._name} at {offset} in time", "see that Kafka is up")
         if records[0].offset != offset:
@@ -109,22 +134,10 @@ class PartitionReader:
 
     async def end_offset(self) -> int:
         """The offset that the next record will get."""
-        limit = self._settings.kafka_timeout_seconds
-        ends = await in_time(self._open.end_offsets([self._tp]), limit, f"end of {self._name}")
+        ends = await in_time(self._open.end_offsets([self._tp]), self._limit, f"end of {self._name}")
         return int(ends[self._tp])
 
     async def begin_offset(self) -> int:
         """The first offset still there."""
-        limit = self._settings.kafka_timeout_seconds
-        begins = await in_time(self._open.beginning_offsets([self._tp]), limit, f"start of {self._name}")
+        begins = await in_time(self._open.beginning_offsets([self._tp]), self._limit, f"start of {self._name}")
         return int(begins[self._tp])
-
-    @property
-    def _open(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            raise KafkaUnavailable("reader", f"of {self._name} is closed", "open it first")
-        return self._consumer
-
-    @property
-    def _name(self) -> str:
-        return f"{self._tp.topic}/{self._tp.partition}"
