@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,7 +25,7 @@ from balance_chain.core import canonical
 from balance_chain.core.errors import BalanceError
 
 if TYPE_CHECKING:
-    from balance_chain.core.catalogue import EventType
+    from balance_chain.core.catalogue import EventType, Role
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 24
@@ -34,10 +34,6 @@ TAG_BYTES: Final = 16
 PURPOSES: Final = ("encrypt", "salt", "nonce", "source", "pseudonym")
 REGISTRY_PREFIX: Final = "r_"
 PSEUDONYM_PREFIX: Final = "p_"
-REGISTRY_ROLES: Final = frozenset(
-    {"judge", "clerk", "lawyer", "agency", "approver", "member", "signer", "viewer", "target"}
-)
-"""Roles of an office or a trade: one id in every case. Every other role is a party's: a pseudonym of the case."""
 ACTORS: Final = "actors"
 
 _blake2b: Final = hashlib.blake2b
@@ -179,9 +175,6 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
-_Change = Callable[[Any, str], Any]
-
-
 class Protected(NamedTuple):
     """An event's data as the chain may hold it."""
 
@@ -192,37 +185,37 @@ class Protected(NamedTuple):
 
 
 class Protector:
-    """What one event type's marks mean, worked out once: lookups first, then protection."""
+    """What one event type's marks mean, worked out once: lookups first, then protection.
 
-    def __init__(self, event_type: "EventType") -> None:
+    Marks stand on the fields of `data` itself and hold for the whole value (catalogue.Field); the data is valid by
+    its schema.
+    """
+
+    def __init__(self, event_type: "EventType", roles: "Mapping[str, Role]") -> None:
         self.type_id = event_type.id
-        self._registry: list[tuple[str, ...]] = []
-        self._pseudonym: list[tuple[str, ...]] = []
-        self._encrypted: list[tuple[str, ...]] = []
-        by_mark = {"registry": self._registry, "pseudonym": self._pseudonym, "encrypted": self._encrypted}
-        for field in event_type.fields:
-            path = _tokens(field.pointer)
-            if field.privacy in by_mark and path[0] != ACTORS:
-                by_mark[field.privacy].append(path)
+        self._registry_roles = frozenset(name for name, role in roles.items() if role.privacy == "registry")
+        self._registry = _marked(event_type, "registry")
+        self._pseudonym = _marked(event_type, "pseudonym")
+        self._encrypted = _marked(event_type, "encrypted")
 
     def lookups(self, data: Mapping[str, Any], source: str, court: str | None) -> list[RegistryRef]:
         """What the register must be asked before `protect` can run; the answers come in one batch."""
-        wanted: list[RegistryRef] = []
-        for actor in data.get(ACTORS, ()):
-            if actor["role"] in REGISTRY_ROLES:
-                ref = _ref(actor, source, court)
-                if ref is not None:
-                    wanted.append(ref)
-        for path in self._registry:
-            for person in _found(data, path):
-                ref = _ref(person, source, court)
-                if ref is not None:
-                    wanted.append(ref)
+        wanted = [
+            registry_ref(actor, source, court)
+            for actor in data.get(ACTORS, ())
+            if actor["role"] in self._registry_roles
+        ]
+        for name in self._registry:
+            value = data.get(name)
+            if type(value) is list:
+                wanted += [registry_ref(person, source, court) for person in value]
+            elif value is not None:
+                wanted.append(registry_ref(value, source, court))
         return wanted
 
     def protect(
         self,
-        data: dict[str, Any],
+        data: Mapping[str, Any],
         *,
         source: str,
         event_id: str,
@@ -233,104 +226,58 @@ class Protector:
         """The data with every mark applied; `data` is not changed."""
         result = dict(data)
         actorref = actorrole = None
-        actors = data.get(ACTORS)
-        if actors:
-            result[ACTORS] = [_actor(actor, source, court, case_key, registry) for actor in actors]
-            actorrole = result[ACTORS][0]["role"]
-            actorref = result[ACTORS][0].get("ref")
-        for path in self._registry:
-            _change(result, path, "", _each(lambda person: _registered(person, source, court, registry)))
-        for path in self._pseudonym:
-            _change(result, path, "", _each(lambda person: _pseudonymous(person, case_key)))
+        if ACTORS in result:
+            actors = [self._actor(actor, source, court, case_key, registry) for actor in result[ACTORS]]
+            result[ACTORS] = actors
+            actorref, actorrole = actors[0]["ref"], actors[0]["role"]
+        for name in self._registry:
+            if name in result:
+                result[name] = _each(result[name], lambda person: registry[registry_ref(person, source, court)])
+        for name in self._pseudonym:
+            if name in result:
+                result[name] = _each(result[name], lambda person: pseudonym(case_key, _identity(person)))
         encrypted = False
-
-        def encrypt(value: Any, pointer: str) -> Any:
-            nonlocal encrypted
-            encrypted = True
-            return encrypt_field(case_key, associated_data(source, event_id, self.type_id, pointer), value)
-
-        for path in self._encrypted:
-            _change(result, path, "", encrypt)
+        for name in self._encrypted:
+            if name in result:
+                encrypted = True
+                where = associated_data(source, event_id, self.type_id, f"/{name}")
+                result[name] = encrypt_field(case_key, where, result[name])
         return Protected(result, encrypted, actorref, actorrole)
 
+    def _actor(
+        self,
+        actor: Mapping[str, str],
+        source: str,
+        court: str | None,
+        case_key: CaseKey,
+        registry: Mapping[RegistryRef, str],
+    ) -> dict[str, Any]:
+        role = actor["role"]
+        if role not in self._registry_roles:
+            return {"role": role, "ref": pseudonym(case_key, _identity(actor))}
+        asked = registry_ref(actor, source, court)
+        if asked.byname:
+            return {"role": role, "ref": registry[asked], "byname": True}
+        return {"role": role, "ref": registry[asked]}
 
-def _tokens(pointer: str) -> tuple[str, ...]:
-    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
-
-def _ref(person: Any, source: str, court: str | None) -> RegistryRef | None:
-    """How the register knows this person: `{id?, name?}`, or a name alone."""
-    if isinstance(person, str):
-        return RegistryRef(True, court or "", normal_name(person))
+def registry_ref(person: Mapping[str, str], source: str, court: str | None) -> RegistryRef:
+    """How the register knows a person `{id?, name?}`: by the source's staff id, or else by the name in the court."""
     staff_id = person.get("id")
     if staff_id is not None:
         return RegistryRef(False, source, staff_id)
-    name = person.get("name")
-    return None if name is None else RegistryRef(True, court or "", normal_name(name))
+    return RegistryRef(True, court or "", normal_name(person["name"]))
 
 
-def _registered(person: Any, source: str, court: str | None, registry: Mapping[RegistryRef, str]) -> str | None:
-    ref = _ref(person, source, court)
-    return None if ref is None else registry[ref]
+def _identity(person: Mapping[str, str]) -> str:
+    """What a pseudonym is made of: the id where the source has one, else the name."""
+    return person["id"] if "id" in person else person["name"]
 
 
-def _pseudonymous(person: Any, case_key: CaseKey) -> str | None:
-    text = person if isinstance(person, str) else person.get("id", person.get("name"))
-    return None if text is None else pseudonym(case_key, text)
+def _marked(event_type: "EventType", mark: str) -> tuple[str, ...]:
+    return tuple(field.name for field in event_type.fields if field.privacy == mark)
 
 
-def _actor(
-    actor: Mapping[str, Any], source: str, court: str | None, case_key: CaseKey, registry: Mapping[RegistryRef, str]
-) -> dict[str, Any]:
-    result = {name: value for name, value in actor.items() if name not in ("id", "name")}
-    if actor["role"] in REGISTRY_ROLES:
-        ref = _ref(actor, source, court)
-        if ref is not None:
-            result["ref"] = registry[ref]
-            if ref.byname:
-                result["byname"] = True
-    else:
-        text = _pseudonymous(actor, case_key)
-        if text is not None:
-            result["ref"] = text
-    return result
-
-
-def _each(change: Callable[[Any], Any]) -> _Change:
-    """A list of people stands for its members."""
-    return lambda value, _: [change(item) for item in value] if isinstance(value, list) else change(value)
-
-
-def _found(value: Any, path: tuple[str, ...]) -> Iterable[Any]:
-    """Every value at the path; `*` is every item of a list, and a list at the end stands for its items."""
-    for index, token in enumerate(path):
-        if token == "*":  # noqa: S105 - a token of a path
-            if isinstance(value, list):
-                for item in value:
-                    yield from _found(item, path[index + 1 :])
-            return
-        if not isinstance(value, dict) or token not in value:
-            return
-        value = value[token]
-    if isinstance(value, list):
-        yield from value
-    elif value is not None:
-        yield value
-
-
-def _change(container: Any, path: tuple[str, ...], pointer: str, change: _Change) -> None:
-    """Replace what is at the path within `container`, copying what it passes through."""
-    token, rest = path[0], path[1:]
-    if token == "*":  # noqa: S105 - a token of a path
-        places: Iterable[Any] = range(len(container)) if isinstance(container, list) else ()
-    else:
-        places = (token,) if isinstance(container, dict) and container.get(token) is not None else ()
-    for place in places:
-        value = container[place]
-        here = f"{pointer}/{place}"
-        if rest:
-            if isinstance(value, dict | list):
-                container[place] = value.copy()
-                _change(container[place], rest, here, change)
-        else:
-            container[place] = change(value, here)
+def _each(value: Any, change: Callable[[Mapping[str, str]], str]) -> Any:
+    """A person becomes a reference; a list of people a list of them."""
+    return [change(person) for person in value] if type(value) is list else change(value)

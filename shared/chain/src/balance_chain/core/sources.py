@@ -112,7 +112,7 @@ def _source(item: Any, where: str) -> Source:
     if unknown:
         raise SourcesError(f"{where}/{unknown[0]}", "is not a known field", f"use {', '.join(sorted(_FIELDS))}")
     uri = item.get("uri")
-    if not isinstance(uri, str) or not _URI.fullmatch(uri) or uri.startswith("urn:balance:"):
+    if not isinstance(uri, str) or not _URI.fullmatch(uri):
         raise SourcesError(
             f"{where}/uri", "is not a URI that a source may have", "give one such as urn:court:bj0491:case-system"
         )
