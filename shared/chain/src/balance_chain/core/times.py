@@ -1,0 +1,109 @@
+"""Times on the wire and inside: RFC 3339 with any offset comes in, whole milliseconds UTC go out as one fixed form.
+
+Inside, a time is an integer of milliseconds since 1970 UTC. `format_ms` and `parse_ms` are inverse to each other, and the form
+that they write (`2026-11-24T21:02:42.123Z`) is the only one that `parse_ms` reads.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from balance_chain.core.errors import BalanceError
+
+DAY_MS: Final = 86_400_000
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_RFC3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_CANONICAL: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
+
+
+class TimeError(BalanceError):
+    """A text is not a time that we accept."""
+
+
+class ParsedTime(NamedTuple):
+    """A point in time, and whether its source knew more than the day."""
+
+    ms: int
+    precision: Literal["ms", "day"]
+
+
+def _wrong(problem: str) -> TimeError:
+    return TimeError("time", problem, "send RFC 3339 with an offset (2026-03-02T09:00:00+08:00) or a date (2026-03-02)")
+
+
+def parse_time(text: str, zone: ZoneInfo) -> ParsedTime:
+    """Read RFC 3339 with any offset, or a date alone, which is 00:00 in the zone. Finer than a millisecond is cut off."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        if _DATE.fullmatch(text) is None:
+            raise _wrong("is not a time")
+        return ParsedTime(start_of_day(_day(text), zone), "day")
+    day, clock, fraction, offset = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
+    except ValueError:
+        raise _wrong("names a day, an hour or an offset that does not exist") from None
+    delta = moment - _EPOCH
+    milliseconds = int((fraction or "0")[:3].ljust(3, "0"))
+    return ParsedTime((delta.days * 86_400 + delta.seconds) * 1000 + milliseconds, "ms")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _wrong("names a day that does not exist") from None
+
+
+@lru_cache(maxsize=4096)
+def start_of_day(day: date, zone: ZoneInfo) -> int:
+    """The first millisecond of a day in a zone."""
+    delta = datetime(day.year, day.month, day.day, tzinfo=zone) - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000
+
+
+def day_of(ms: int, zone: ZoneInfo) -> date:
+    """The day on which a point in time falls in a zone."""
+    return datetime.fromtimestamp(ms // 1000, zone).date()
+
+
+def format_ms(ms: int) -> str:
+    """Write milliseconds since 1970 as `2026-11-24T21:02:42.123Z`."""
+    days, rest = divmod(ms, DAY_MS)
+    seconds, milliseconds = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day_text(days)}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+
+
+def parse_ms(text: str) -> int:
+    """Read what `format_ms` writes, and nothing else."""
+    match = _CANONICAL.fullmatch(text)
+    if match is None:
+        raise TimeError("time", "is not in canonical form", "write UTC milliseconds like 2026-11-24T21:02:42.123Z")
+    day, hour, minute, second, milliseconds = match.groups()
+    if hour > "23" or minute > "59" or second > "59":
+        raise TimeError("time", "names an hour that does not exist", "write UTC milliseconds with hours up to 23:59:59")
+    clock = (int(hour) * 60 + int(minute)) * 60 + int(second)
+    return _day_number(day) * DAY_MS + clock * 1000 + int(milliseconds)
+
+
+@lru_cache(maxsize=4096)
+def _day_text(days: int) -> str:
+    try:
+        return date.fromordinal(days + _EPOCH_ORDINAL).isoformat()
+    except (ValueError, OverflowError):
+        raise TimeError("time", "lies outside the years 1 to 9999", "use a time within them") from None
+
+
+@lru_cache(maxsize=4096)
+def _day_number(text: str) -> int:
+    return _day(text).toordinal() - _EPOCH_ORDINAL
