@@ -1,8 +1,8 @@
 """What a case is called: the grammar of case numbers, and one normal form for each.
 
-Chinese numbers follow 法〔2015〕137 as amended by 法〔2018〕335: full-width （）, ASCII digits, no spaces. Other forms are United
-States docket numbers `us-<court>/<docket number>`, numbers from before 2016 (字第…号), kept as they were written, and the URI
-of a source for what concerns no case. Normalising is idempotent: `parse_subject(x.caseid).caseid == x.caseid`.
+Chinese numbers follow 法〔2015〕137 as amended by 法〔2018〕335: full-width （）, ASCII digits, no spaces. Other forms
+are United States docket numbers `us-<court>/<docket number>`, numbers from before 2016 (字第…号), kept as they were
+written, and the URI of a source for what concerns no case. Normalising is idempotent: `parse_subject(x.caseid).caseid == x.caseid`.
 """
 
 import re
@@ -83,7 +83,8 @@ def _united_states(text: str) -> CaseId:
 
 def _chinese(text: str) -> CaseId:
     folded = _SPACE.sub("", unicodedata.normalize("NFKC", text)).translate(_BRACKETS)
-    match = _CN.fullmatch(folded)
+    # 字第 marks the old form; the new one would read its last letters as a type.
+    match = None if "字第" in folded else _CN.fullmatch(folded)
     if match is not None:
         year, court, intellectual, kind, serial, _ = match.groups()
         if int(year) < FIRST_YEAR:

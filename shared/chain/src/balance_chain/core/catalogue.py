@@ -1,7 +1,8 @@
 """The event catalogue: what can happen in a case, in which words, with which fields, and how each field is protected.
 
-It is read from catalogue/*.yaml once and is frozen from then on. It promises a closed JSON Schema 2020-12 for every type,
-problems that name the field and the remedy but never a value of the data, and a digest that goes into the genesis entry.
+It is read from catalogue/*.yaml once and is frozen from then on. It promises a closed JSON Schema 2020-12 for every
+type, problems that name the field and the remedy but never a value of the data, and a digest that goes into the genesis
+entry.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ class Role:
 class Field:
     """One field of a type's data.
 
-    `pointer` is relative to data. The privacy mark holds for the whole value: a `registry` or `pseudonym` field is one person or
-    (`many`) a list of persons, an `encrypted` one is any JSON value, a `digest` one is clear by design, and the field of kind
-    `actors` is marked `role`, because the role of each actor decides between registry and pseudonym. Nested fields (of kind
-    `object` and `list`) have no marks of their own.
+    `pointer` is relative to data. The privacy mark holds for the whole value: a `registry` or `pseudonym` field is one
+    person or (`many`) a list of persons, an `encrypted` one is any JSON value, a `digest` one is clear by design, and
+    the field of kind `actors` is marked `role`, because the role of each actor decides between registry and pseudonym.
+    Nested fields (of kind `object` and `list`) have no marks of their own.
     """
 
     pointer: str
@@ -69,7 +70,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of an event's data. `pointer` is relative to data and is a field that the schema has (its parent, for an unknown one)."""
+    """One fault of an event's data.
+
+    `pointer` is relative to data and is a field that the schema has: for an unknown field, the object that holds it.
+    """
 
     pointer: str
     code: ProblemCode
