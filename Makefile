@@ -1,0 +1,57 @@
+# Balance Chain. `make help` lists what there is.
+# Everything is installed into $(VENV); PYTHON is any Python 3.11 to 3.13 with venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BENCH ?= full
+ARGS ?=
+BIN := $(VENV)/bin
+DISTRIBUTIONS := shared/verify shared/chain services/intake services/sealer services/verifier services/judge-audit deploy/local
+SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
+PACKAGES := balance_verify balance_chain balance_intake balance_sealer balance_verifier balance_judge_audit balance_local
+CHECKED := $(SOURCES) $(wildcard tests tools bench)
+STAMP := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench conformance lock clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use it
+setup: $(STAMP) ## install everything into $(VENV), pinned by hash (done by the other targets as needed)
+
+demo: $(STAMP) ## start all and show it working; ARGS="--once", ARGS="--recap DIR"
+	@$(BIN)/balance-chain demo $(ARGS)
+
+##@ Work on it
+test: $(STAMP) ## all tests; ARGS="tests/unit -k tree" for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy --strict, import rules
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## put the sources in shape
+	$(BIN)/ruff check --fix-only --quiet $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+##@ Maintain it
+lock: $(STAMP) ## pin requirements/*.in again, with hashes
+	$(COMPILE) --output-file requirements/runtime.txt requirements/runtime.in
+	$(COMPILE) --output-file requirements/dev.txt requirements/dev.in
+
+clean: ## remove the demo's data, caches and build output (never $(VENV))
+	rm -rf .balance build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(DISTRIBUTIONS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/runtime.txt requirements/dev.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; say make PYTHON=/path/to/python3.x" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@touch $@
