@@ -2,7 +2,8 @@
 
 Chinese numbers follow 法〔2015〕137 as amended by 法〔2018〕335: full-width （）, ASCII digits, no spaces. Other forms
 are United States docket numbers `us-<court>/<docket number>`, numbers from before 2016 (字第…号), kept as they were
-written, and the URI of a source for what concerns no case. Normalising is idempotent: `parse_subject(x.caseid).caseid == x.caseid`.
+written, and the URI of a source for what concerns no case. Normalising is idempotent:
+`parse_subject(x.caseid).caseid == x.caseid`.
 """
 
 import re

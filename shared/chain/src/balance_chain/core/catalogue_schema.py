@@ -1,4 +1,4 @@
-"""From the catalogue's fields to JSON Schema 2020-12: closed objects, annotated with both languages and the privacy mark."""
+"""From the catalogue's fields to JSON Schema 2020-12: closed objects with both languages and the privacy mark."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Times on the wire and inside: RFC 3339 with any offset comes in, whole milliseconds UTC go out as one fixed form.
 
-Inside, a time is an integer of milliseconds since 1970 UTC. `format_ms` and `parse_ms` are inverse to each other, and the form
-that they write (`2026-11-24T21:02:42.123Z`) is the only one that `parse_ms` reads.
+Inside, a time is an integer of milliseconds since 1970 UTC. `format_ms` and `parse_ms` are inverse to each other, and
+the form that they write (`2026-11-24T21:02:42.123Z`) is the only one that `parse_ms` reads.
 """
 
 import re
@@ -37,7 +37,7 @@ def _wrong(problem: str) -> TimeError:
 
 
 def parse_time(text: str, zone: ZoneInfo) -> ParsedTime:
-    """Read RFC 3339 with any offset, or a date alone, which is 00:00 in the zone. Finer than a millisecond is cut off."""
+    """Read RFC 3339 with any offset, or a date alone, which is 00:00 in the zone; cut below a millisecond."""
     match = _RFC3339.fullmatch(text)
     if match is None:
         if _DATE.fullmatch(text) is None:
