@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -145,7 +146,7 @@ def test_objects_in_another_form_are_refused(name: str) -> None:
         ("time", "２026-11-24T21:02:42.123Z"),
     ],
 )
-def test_a_block_header_with_a_wrong_field_is_refused(field: str, value: object) -> None:
+def test_a_block_header_with_a_wrong_field_is_refused(field: str, value: Any) -> None:
     with pytest.raises(MalformedError, match=field.rstrip("_")):
         dataclasses.replace(HEADER, **{field: value})
 
@@ -167,7 +168,7 @@ def test_a_header_of_another_version_is_refused(field: str, value: object) -> No
         ("keys", ("not a key",)),
     ],
 )
-def test_a_genesis_header_with_a_wrong_field_is_refused(field: str, value: object) -> None:
+def test_a_genesis_header_with_a_wrong_field_is_refused(field: str, value: Any) -> None:
     with pytest.raises(MalformedError):
         dataclasses.replace(GENESIS, **{field: value})
 
