@@ -10,15 +10,10 @@ from pathlib import Path
 import httpx
 from balance_chain.runtime.settings import CommonSettings
 from balance_local.children import Child, Folder, Process, script_argv
+from balance_local.stack import environment
 from support.waiting import wait_until
 
 READY_SECONDS = 30.0
-
-
-def environment(settings: CommonSettings, **more: object) -> dict[str, str]:
-    """The settings as `BALANCE_*` variables, with more fields where given."""
-    fields = {**settings.model_dump(mode="json", exclude_none=True), **more}
-    return {f"BALANCE_{name.upper()}": str(value) for name, value in fields.items()}
 
 
 class Running:

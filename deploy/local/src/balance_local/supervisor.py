@@ -242,17 +242,18 @@ class Supervisor:
         child = watched.child
         child.signal(watched.process.stop_signal)
         child.signal(signal.SIGCONT)
-        if not await _ended(child, watched.process.stop_seconds):
+        if not await ended(child, watched.process.stop_seconds):
             self.note(f"{watched.process.name} did not end in {watched.process.stop_seconds:g} s and is killed")
             child.signal(signal.SIGKILL)
-            await _ended(child, 10.0)
+            await ended(child, 10.0)
         child.forget()
         if watched.watcher is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await watched.watcher
 
 
-async def _ended(child: Child, seconds: float) -> bool:
+async def ended(child: Child, seconds: float) -> bool:
+    """Wait for a child's end, within a bound; whether it has ended."""
     deadline = time.monotonic() + seconds
     while child.exit_code() is None:
         if time.monotonic() > deadline:
