@@ -89,7 +89,7 @@ class SmallLedger:
         self.events[shard].append(encode_event(event))
         return event
 
-    def seal(self, shard: int, count: int | None = None, **changes: object) -> bytes:
+    def seal(self, shard: int, count: int | None = None, /, **changes: object) -> bytes:
         """A block over the next `count` events (all by default); `changes` falsify its header before it is signed."""
         start = self._sealed[shard]
         values = self.events[shard][start:] if count is None else self.events[shard][start : start + count]

@@ -1,0 +1,130 @@
+"""The shapes of the API's answers: projection rows in, JSON-ready values out. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from balance_verify.entry import GenesisHeader
+
+from balance_verifier.proofs import state_of
+from balance_verifier.queries import FoundBlock, FoundEvent, FoundFinding, LogStatus, ShardStatus
+
+
+def event_path(source: str, id: str) -> str:
+    """The path of an event; the source is a URI and is percent-encoded as one segment."""
+    return f"/v1/events/{quote(source, safe='')}/{quote(id, safe='')}"
+
+
+def event_json(event: FoundEvent, *, whole: bool = False) -> dict[str, Any]:
+    """An event and how far it has come; `whole` adds its content."""
+    sealed = event.height is not None and event.from_pos is not None
+    block = {
+        "shard": event.shard,
+        "height": event.height,
+        "index": event.pos - (event.from_pos or 0),
+        "time": event.block_time,
+        "log_index": event.log_index,
+    }
+    answer: dict[str, Any] = {
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "caseid": event.caseid,
+        "time": event.time,
+        "receivedtime": event.received,
+        "shard": event.shard,
+        "offset": event.pos,
+        "counts": event.counts,
+        "leaf": event.leaf.hex(),
+        "state": state_of(event),
+        "block": block if sealed else None,
+        "links": {
+            "self": event_path(event.source, event.id),
+            "proof": event_path(event.source, event.id) + "/proof",
+        },
+    }
+    if whole:
+        answer["event"] = json.loads(event.value)
+    return answer
+
+
+def block_json(block: FoundBlock) -> dict[str, Any]:
+    """A recomputed block."""
+    return {
+        "shard": block.shard,
+        "height": block.height,
+        "offset": block.pos,
+        "from": block.from_pos,
+        "count": block.count,
+        "start": block.start,
+        "time": block.time,
+        "root": block.root.hex(),
+        "log_index": block.log_index,
+        "verified": True,
+    }
+
+
+def finding_json(finding: FoundFinding) -> dict[str, Any]:
+    """A fault found in the log."""
+    return {name: getattr(finding, name) for name in FoundFinding.__struct_fields__}
+
+
+def status_json(origin: str, shards: list[ShardStatus], log: LogStatus, findings: Mapping[str, int]) -> dict[str, Any]:
+    """The numbers that the demo and operators look at."""
+    return {
+        "origin": origin,
+        "shards": [{name: getattr(shard, name) for name in ShardStatus.__struct_fields__} for shard in shards],
+        "events": sum(shard.events for shard in shards),
+        "counting": sum(shard.counting for shard in shards),
+        "sealed": sum(shard.sealed for shard in shards),
+        "blocks_verified": sum(shard.height + 1 for shard in shards),
+        "blocks_covered": sum(shard.covered_height + 1 for shard in shards),
+        "log": {
+            "size": log.size,
+            "root": log.root.hex(),
+            "checkpoints": log.checkpoints,
+            "next": log.next,
+            "genesis": bool(log.genesis),
+        },
+        "findings": {"total": sum(findings.values()), "by_code": dict(findings)},
+    }
+
+
+def keys_json(origin: str, log_vkey: str, genesis: GenesisHeader | None) -> dict[str, Any]:
+    """Every public key and the log sizes between which it holds: `until_size` null means still."""
+    named = [(log_vkey, "log")]
+    if genesis is not None:
+        named += [(text, _role(text, origin)) for text in genesis.keys if text != log_vkey]
+    return {
+        "origin": origin,
+        "keys": [{"vkey": text, "role": role, "from_size": 0, "until_size": None} for text, role in named],
+    }
+
+
+def _role(vkey: str, origin: str) -> str:
+    name = vkey.split("+", 1)[0]
+    return name.removeprefix(origin).strip("/") or "log"
+
+
+def cursor(*parts: str | int) -> str:
+    """An opaque place in a list, to go on from."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def parse_cursor(text: str) -> tuple[str, int, int] | None:
+    """(time, number, number) of a cursor; None where it is not one of ours."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        time, first, second = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except (ValueError, UnicodeError, binascii.Error):
+        return None
+    if not (isinstance(time, str) and type(first) is int and type(second) is int):
+        return None
+    if "\0" in time or not all(-(2**31) <= first < 2**31 and -(2**63) <= second < 2**63 for _ in (0,)):
+        return None
+    return time, first, second

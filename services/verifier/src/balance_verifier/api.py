@@ -1,0 +1,271 @@
+"""The verifier's HTTP interface: events, proofs, look-ups, blocks, the log's checkpoint and keys, status, findings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from balance_chain.core.canonical import NotCanonical, decode_event
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.runtime.db import connect, database_problems
+from balance_chain.runtime.health import Health
+from balance_chain.web.app import create_app
+from balance_chain.web.problems import FieldError, ProblemError
+from balance_verify.errors import VerifyError
+from balance_verify.note import VerifierKey
+from balance_verify.proof import MAX_BUNDLE_BYTES, ProofBundle
+from balance_verify.verify import MATCHES, NOT_YET, verify_bundle
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from balance_verifier import answers
+from balance_verifier.logcheck import genesis_of
+from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
+from balance_verifier.queries import FoundEvent, Queries
+from balance_verifier.settings import ApiSettings
+
+NOT_YET_TYPE = "urn:balance:problem:not-yet"
+FIRST = ("", -1, -1)
+LAST = ("9999", 2**31 - 1, 2**63 - 1)
+LIST_LIMIT = 1000
+
+Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
+
+
+class Portal:
+    """What the routes share: the projection, the log's public key, settings."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.log_key: VerifierKey = KeyDirectory.load(settings.keys).log_vkey
+        self._queries: Queries | None = None
+
+    @property
+    def queries(self) -> Queries:
+        """The projection; there from the application's start."""
+        if self._queries is None:
+            raise ProblemError(503, "Not possible now", "the database is not connected yet")
+        return self._queries
+
+    @asynccontextmanager
+    async def lifespan(self, health: Health) -> AsyncIterator[None]:
+        pool = await connect(self.settings, self.settings.verifier_schema)
+        health.add_check("database", lambda: database_problems(pool))
+        health.add_check("log", self._log_problems)
+        self._queries = Queries(pool)
+        try:
+            yield
+        finally:
+            self._queries = None
+            await pool.close()
+
+    async def _log_problems(self) -> list[str]:
+        _, log = await self.queries.status()
+        return [] if log.genesis else ["the worker has not verified the genesis entry yet"]
+
+    async def find(self, source: str, id: str) -> FoundEvent:
+        """The event of this name, or 404."""
+        event = await self.queries.event(source, id) if "\0" not in source + id else None
+        if event is None:
+            raise ProblemError(404, "No such event", "no event of this source and id is in the ledger (yet)")
+        return event
+
+    async def gateways(self) -> list[VerifierKey]:
+        """The gateways' keys that the genesis entry names."""
+        _, log = await self.queries.status()
+        keys = genesis_of(log.genesis).verifier_keys() if log.genesis else ()
+        return [key for key in keys if key.name == f"{self.settings.origin}/gateway"]
+
+
+def segments(request: Request, prefix: str) -> list[str]:
+    """The decoded segments of a path behind `prefix`: a %2F inside one is part of it, not a separator."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    parts = raw.split(b"?", 1)[0].removeprefix(prefix.encode()).split(b"/")
+    try:
+        return [unquote_to_bytes(part).decode() for part in parts]
+    except UnicodeDecodeError:
+        raise ProblemError(400, "The path is not UTF-8", "percent-encode identifiers as UTF-8") from None
+
+
+def build_app(settings: ApiSettings, health: Health) -> FastAPI:
+    """The application; its database pool lives as long as its lifespan."""
+    portal = Portal(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with portal.lifespan(health):
+            yield
+
+    app = create_app("Balance Chain verifier 核验", health, lifespan=lifespan)
+    _event_routes(app, portal)
+    _block_routes(app, portal)
+    _log_routes(app, portal)
+    return app
+
+
+def _event_routes(app: FastAPI, portal: Portal) -> None:
+    async def event_or_proof(request: Request) -> Response:
+        # Whether the last segment is the word or an id is decided on the path as sent: there, names have no slash.
+        parts = segments(request, "/v1/events/")
+        if len(parts) < 2:
+            raise ProblemError(404, "No such event", "the path is /v1/events/{source}/{id}")
+        if len(parts) > 2 and parts[-1] == "proof":
+            return await _proof(portal, "/".join(parts[:-2]), parts[-2])
+        event = await portal.find("/".join(parts[:-1]), parts[-1])
+        return _json(answers.event_json(event, whole=event.type != ""))
+
+    @app.get("/v1/events/{source:path}/{id}/proof", summary="Proof bundle of an event", tags=["events"])
+    async def get_proof(request: Request, source: str, id: str) -> Response:
+        """What `balance-verify` checks offline. 409 with result "not yet" until a checkpoint covers the block."""
+        return await event_or_proof(request)
+
+    @app.get("/v1/events/{source:path}/{id}", summary="An event with its state", tags=["events"])
+    async def get_event(request: Request, source: str, id: str) -> Response:
+        """`state`: received (in the events topic), sealed (in a recomputed block), covered (by a checkpoint)."""
+        return await event_or_proof(request)
+
+    @app.get("/v1/digests/{algorithm}/{hex}", summary="Every event that names a file's digest", tags=["events"])
+    async def get_digest(algorithm: str, hex: str) -> Response:
+        found = await portal.queries.events_of_digest(algorithm.lower(), hex.lower(), LIST_LIMIT)
+        if not found:
+            raise ProblemError(404, "No such digest", "no event in the ledger names this digest (yet)")
+        return _json(
+            {"algorithm": algorithm.lower(), "digest": hex.lower(), "events": list(map(answers.event_json, found))}
+        )
+
+    @app.get("/v1/cases/{caseid:path}/events", summary="Timeline of a case", tags=["events"])
+    async def get_case(request: Request, caseid: str, after: Cursor = None) -> Response:
+        """Counting events by the time they happened; `next` where there are more."""
+        caseid = "/".join(segments(request, "/v1/cases/")[:-1])
+        if "\0" in caseid:
+            raise ProblemError(404, "No such case", "no event of this case is in the ledger (yet)")
+        limit = portal.settings.verifier_page_size
+        found = await portal.queries.events_of_case(caseid, _place(after, FIRST), limit + 1)
+        if not found and after is None:
+            raise ProblemError(404, "No such case", "no event of this case is in the ledger (yet)")
+        page = found[:limit]
+        more = answers.cursor(page[-1].time, page[-1].shard, page[-1].pos) if len(found) > limit else None
+        return _json({"caseid": caseid, "events": list(map(answers.event_json, page)), "next": more})
+
+    @app.post("/v1/verify", summary="Check a proof bundle and explain each step", tags=["events"])
+    async def post_verify(request: Request) -> Response:
+        """The body is a bundle, or `{"bundle": …, "receipt": …}`. To trust nobody here, run `balance-verify` on it."""
+        return _json(await _verify(portal, await _body(request)))
+
+
+def _block_routes(app: FastAPI, portal: Portal) -> None:
+    @app.get("/v1/blocks", summary="Recomputed blocks, newest first", tags=["blocks"])
+    async def get_blocks(shard: Annotated[int | None, Query(ge=0, lt=2**31)] = None, after: Cursor = None) -> Response:
+        limit = portal.settings.verifier_page_size
+        found = await portal.queries.blocks(shard, _place(after, LAST), limit + 1)
+        page = found[:limit]
+        more = answers.cursor(page[-1].time, page[-1].shard, page[-1].height) if len(found) > limit else None
+        return _json({"blocks": list(map(answers.block_json, page)), "next": more})
+
+    @app.get("/v1/blocks/{shard}/{height}", summary="One block with its entry", tags=["blocks"])
+    async def get_block(shard: int, height: int) -> Response:
+        inside = 0 <= shard < 2**31 and 0 <= height < 2**63
+        found = await portal.queries.block(shard, height) if inside else None
+        if found is None:
+            raise ProblemError(404, "No such block", "this shard has no recomputed block of this height (yet)")
+        block, entry = found
+        return _json({**answers.block_json(block), "entry": entry_json(entry)})
+
+
+def _log_routes(app: FastAPI, portal: Portal) -> None:
+    @app.get(
+        "/log/checkpoint",
+        summary="The latest checkpoint, a signed note",
+        tags=["log"],
+        response_class=PlainTextResponse,
+    )
+    async def get_checkpoint() -> Response:
+        latest = await portal.queries.checkpoint()
+        if latest is None:
+            raise ProblemError(404, "No checkpoint yet", "the first one was not verified yet")
+        return PlainTextResponse(latest[1], headers={"Cache-Control": "no-cache"})
+
+    @app.get("/log/keys", summary="Public keys and the log sizes between which they hold", tags=["log"])
+    async def get_keys() -> Response:
+        _, log = await portal.queries.status()
+        genesis = genesis_of(log.genesis) if log.genesis else None
+        return _json(answers.keys_json(portal.settings.origin, str(portal.log_key), genesis))
+
+    @app.get("/v1/status", summary="Numbers of each shard and of the log", tags=["status"])
+    async def get_status() -> Response:
+        shards, log = await portal.queries.status()
+        counts = await portal.queries.finding_counts()
+        return _json(answers.status_json(portal.settings.origin, shards, log, counts))
+
+    @app.get("/v1/findings", summary="Faults found in the log, newest first", tags=["status"])
+    async def get_findings() -> Response:
+        found = await portal.queries.findings(LIST_LIMIT)
+        return _json({"findings": list(map(answers.finding_json, found))})
+
+
+async def _proof(portal: Portal, source: str, id: str) -> Response:
+    event = await portal.find(source, id)
+    bundle = await proof_of(portal.queries, event)
+    if bundle is None:
+        detail = f"the result is “{NOT_YET}”: the event is {state_of(event)}, and no checkpoint covers it; ask again"
+        raise ProblemError(409, NOT_YET, detail, type_=NOT_YET_TYPE, headers={"Retry-After": "2"})
+    return Response(
+        bundle.encode(),
+        media_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{id}.proof.json"', "Cache-Control": "no-cache"},
+    )
+
+
+async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
+    receipt: bytes | None = None
+    try:
+        if b'"bundle"' in body[:200] or b'"receipt"' in body[:200]:
+            parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            body, receipt = bytes(parts["bundle"]), bytes(parts["receipt"]) if "receipt" in parts else None
+        bundle = ProofBundle.parse(body)
+    except (VerifyError, msgspec.MsgspecError, KeyError, UnicodeError, RecursionError) as error:
+        detail = "send the proof file as it was given"
+        raise ProblemError(400, "Not a proof bundle", str(error), (FieldError("", str(error), detail),)) from None
+    keys = genesis_of((await portal.queries.status())[1].genesis).verifier_keys()
+    sealers = [key for key in keys if key.name.endswith("/sealer")]
+    report = report_json(verify_bundle(bundle, portal.log_key, sealer_keys=sealers))
+    if receipt is not None:
+        step = receipt_step(receipt, await _event_in(portal, bundle), await portal.gateways())
+        report["steps"].append(step)
+        report["ok"] = report["ok"] and (step["result"] == MATCHES or not step["needed"])
+    return report
+
+
+async def _event_in(portal: Portal, bundle: ProofBundle) -> FoundEvent | None:
+    try:
+        event = decode_event(bundle.event)
+    except NotCanonical:
+        return None
+    return await portal.queries.event(event.source, event.id)
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BUNDLE_BYTES:
+            raise ProblemError(413, "Too large", f"a proof has at most {MAX_BUNDLE_BYTES} bytes")
+    return bytes(body)
+
+
+def _place(cursor: str | None, start: tuple[str, int, int]) -> tuple[str, int, int]:
+    if cursor is None:
+        return start
+    place = answers.parse_cursor(cursor)
+    if place is None:
+        raise ProblemError(
+            400, "Not a cursor", errors=(FieldError("/query/after", "not a cursor of ours", "use `next`"),)
+        )
+    return place
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -1,0 +1,30 @@
+"""What can go wrong in the verifier itself, as one small tree.
+
+BalanceError
+└── VerifierError
+    ├── PositionMoved      another copy of the worker has committed first: load the state again
+    ├── LogRefused         the log is not the one that this verifier was given the key of
+    └── NotFound           what was asked for is not in the projection
+
+A fault *found in the log* is no error of the verifier: it is a `findings.Finding`.
+"""
+
+from __future__ import annotations
+
+from balance_chain.core.errors import BalanceError
+
+
+class VerifierError(BalanceError):
+    """The root: anything that the verifier itself refuses or cannot do."""
+
+
+class PositionMoved(VerifierError):
+    """The position in PostgreSQL is not the one this worker started from, so its batch was not written."""
+
+
+class LogRefused(VerifierError):
+    """The log cannot be followed at all: its genesis is not signed by the key that was given."""
+
+
+class NotFound(VerifierError):
+    """What was asked for is not in the projection (yet)."""

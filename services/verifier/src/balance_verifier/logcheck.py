@@ -1,0 +1,239 @@
+"""Recomputes the global log: genesis, then each checkpoint from the entries of the blocks that it covers. Pure.
+
+A checkpoint counts here only if size and root are those of the tree over entries that this verifier has recomputed
+itself, so every checkpoint that counts is consistent with every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from balance_chain.core.counting import NONE_YET, CheckpointCounter
+from balance_verify.checkpoint import Checkpoint
+from balance_verify.entry import Entry, GenesisHeader
+from balance_verify.errors import VerifyError
+from balance_verify.merkle import CompactRange, leaf_hash
+from balance_verify.note import SignedNote, VerifierKey, open_note
+from balance_verify.topicvalues import CheckpointRecord
+
+from balance_verifier.findings import NOT_COUNTING, Finding
+
+SEALER_NAME: Final = "/sealer"
+"""A sealer's key is named `<origin>/sealer`."""
+
+
+class LogState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the log stands after a commit: the last checkpoint that counts and the compact range under it."""
+
+    next: int = 0
+    size: int = 0
+    root: bytes = b""
+    heights: tuple[int, ...] = ()
+    signers: tuple[str, ...] = ()
+    range: tuple[bytes, ...] = ()
+    checkpoints: int = 0
+    genesis: bytes = b""
+
+
+class NodeRow(msgspec.Struct, frozen=True):
+    """The hash of one complete subtree of the log."""
+
+    level: int
+    index: int
+    hash: bytes
+
+
+class CheckpointRow(msgspec.Struct, frozen=True):
+    """One checkpoint that counts."""
+
+    pos: int
+    size: int
+    root: bytes
+    heights: tuple[int, ...]
+    note: str
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """What a counting checkpoint adds: its row, new nodes, and where in the log each block's entry now is."""
+
+    state: LogState
+    checkpoint: CheckpointRow
+    nodes: tuple[NodeRow, ...] = ()
+    first_index: int = 0
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A checkpoint that does not count: the state behind it, and why."""
+
+    state: LogState
+    finding: Finding
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A checkpoint record whose signature has been verified, not yet compared with the log."""
+
+    pos: int
+    checkpoint: Checkpoint
+    record: CheckpointRecord
+    signers: frozenset[str]
+
+
+def genesis_of(entry_bytes: bytes) -> GenesisHeader:
+    """The header of a genesis entry that was verified before."""
+    return Entry.parse(entry_bytes).genesis_header()
+
+
+def sealers_of(genesis: GenesisHeader) -> dict[str, VerifierKey]:
+    """The keys that may sign blocks, by id: those of the genesis entry that are named as the sealer's."""
+    keys = [VerifierKey.parse(text) for text in genesis.keys]
+    return {key.id: key for key in keys if key.name == genesis.origin + SEALER_NAME}
+
+
+class LogCheck:
+    """The recomputation of one log; each method answers with what must be written, and changes nothing itself."""
+
+    def __init__(self, log_key: VerifierKey, *, origin: str, shards: int, topic: str) -> None:
+        self._key = log_key
+        self._origin = origin
+        self._shards = shards
+        self._place = f"{topic}/0@"
+
+    def open(self, state: LogState, offset: int, value: bytes) -> Opened | Skipped:
+        """Steps (0) to (2): the record that is due, readable, signed by the log's key, of this log."""
+        place = f"{self._place}{offset}"
+        # (0) no checkpoint record is missing before this one
+        if offset != state.next:
+            lost = self._finding(
+                "checkpoint_missing",
+                f"{self._place}{state.next}",
+                f"a record at offset {state.next}",
+                f"offset {offset}",
+            )
+            return Skipped(msgspec.structs.replace(state, next=offset), lost)
+        # (1) the bytes are a checkpoint record
+        try:
+            record = CheckpointRecord.parse(value)
+            note = SignedNote.parse(record.note.encode())
+            checkpoint = Checkpoint.parse(note.text)
+        except VerifyError as error:
+            return self._skip(state, self._finding("checkpoint_unreadable", place, "a checkpoint record", str(error)))
+        # (2) the log's key has signed it, for this log
+        try:
+            verified = open_note(record.note.encode(), [self._key])
+        except VerifyError as error:
+            return self._skip(
+                state, self._finding("checkpoint_signature", place, f"a signature by {self._key.id}", str(error))
+            )
+        if checkpoint.origin != self._origin:
+            return self._skip(
+                state,
+                self._finding("checkpoint_signature", place, f"origin {self._origin}", f"origin {checkpoint.origin}"),
+            )
+        signers = frozenset(f"{s.name}+{s.key_hash.hex()}" for s in verified.signatures)
+        return Opened(offset, checkpoint, record, signers)
+
+    def genesis(self, state: LogState, opened: Opened) -> Advance | Skipped:
+        """The first checkpoint: its genesis entry is signed by the log's key and is the only leaf."""
+        place = f"{self._place}{opened.pos}"
+        entry_bytes = opened.record.genesis
+        if entry_bytes is None:
+            return self._skip(state, self._finding("genesis", place, "a genesis entry in the first checkpoint", "none"))
+        try:
+            entry = Entry.parse(entry_bytes)
+            header = entry.genesis_header()
+            entry.verify(self._key)
+            sealers = sealers_of(header)
+        except VerifyError as error:
+            return self._skip(state, self._finding("genesis", place, f"an entry signed by {self._key.id}", str(error)))
+        none = (NONE_YET,) * self._shards
+        due = (self._origin, self._shards, 1, none, True)
+        got = (header.origin, header.shards, opened.checkpoint.size, opened.record.heights, bool(sealers))
+        if got != due:
+            detail = "origin, shards, size, heights, whether it names a sealer's key"
+            return self._skip(state, self._finding("genesis", place, str(due), str(got), detail))
+        advance = self._grow(state, opened, [entry_bytes])
+        if isinstance(advance, Skipped):
+            return advance
+        return msgspec.structs.replace(advance, state=msgspec.structs.replace(advance.state, genesis=entry_bytes))
+
+    def coverage(self, state: LogState, opened: Opened) -> list[tuple[int, int, int]] | Skipped:
+        """Step (3): which blocks it adds, as (shard, first height, last height), in log order."""
+        heights = opened.record.heights
+        if len(heights) != self._shards or any(new < old for new, old in zip(heights, state.heights, strict=False)):
+            place = f"{self._place}{opened.pos}"
+            due = f"{self._shards} heights, none below {list(state.heights)}"
+            return self._skip(state, self._finding("checkpoint_coverage", place, due, str(list(heights))))
+        return [
+            (shard, old + 1, new)
+            for shard, (old, new) in enumerate(zip(state.heights, heights, strict=True))
+            if new > old
+        ]
+
+    def never_came(self, state: LogState, opened: Opened, shard: int, height: int) -> Skipped:
+        """The checkpoint covers a height that `ledger.blocks` does not have."""
+        return self._skip(
+            state,
+            self._finding(
+                "checkpoint_coverage",
+                f"{self._place}{opened.pos}",
+                f"shard {shard} up to height {height}",
+                f"shard {shard} up to height {opened.record.heights[shard]}",
+            ),
+        )
+
+    def take(self, state: LogState, opened: Opened, entries: Sequence[bytes]) -> Advance | Skipped:
+        """Steps (4) to (6), with the entries of the blocks that it adds in log order."""
+        counter = CheckpointCounter(state.size, state.root, state.heights, frozenset(state.signers))
+        size, root, heights = opened.checkpoint.size, opened.checkpoint.root, opened.record.heights
+        # (4) the rule of counting; whether it is consistent is found out in the next steps
+        reason = counter.check(size, root, heights, opened.signers, consistent=True)
+        if reason is not None:
+            finding = self._finding(
+                "checkpoint_not_counting",
+                f"{self._place}{opened.pos}",
+                f"more than size {state.size} root {state.root.hex()}, or more signatures",
+                f"size {size} root {root.hex()}",
+                reason,
+                severity="critical" if size == state.size and root != state.root else NOT_COUNTING,
+            )
+            return self._skip(state, finding)
+        return self._grow(state, opened, entries)
+
+    def _grow(self, state: LogState, opened: Opened, entries: Sequence[bytes]) -> Advance | Skipped:
+        place = f"{self._place}{opened.pos}"
+        tree = CompactRange.from_parts(state.size, list(state.range))
+        nodes: list[NodeRow] = []
+        for entry in entries:
+            nodes += [NodeRow(level, index, digest) for level, index, digest in tree.append(leaf_hash(entry))]
+        # (5) its size is the number of entries
+        if tree.size != opened.checkpoint.size:
+            return self._skip(
+                state, self._finding("checkpoint_size", place, str(tree.size), str(opened.checkpoint.size))
+            )
+        # (6) its root is the root over all of them
+        root = tree.root()
+        if root != opened.checkpoint.root:
+            return self._skip(state, self._finding("checkpoint_root", place, root.hex(), opened.checkpoint.root.hex()))
+        signers = opened.signers | set(state.signers) if tree.size == state.size else opened.signers
+        after = LogState(
+            next=opened.pos + 1,
+            size=tree.size,
+            root=root,
+            heights=opened.record.heights,
+            signers=tuple(sorted(signers)),
+            range=tuple(tree.hashes),
+            checkpoints=state.checkpoints + 1,
+            genesis=state.genesis,
+        )
+        row = CheckpointRow(opened.pos, tree.size, root, opened.record.heights, opened.record.note)
+        return Advance(after, row, tuple(nodes), state.size)
+
+    def _skip(self, state: LogState, finding: Finding) -> Skipped:
+        return Skipped(msgspec.structs.replace(state, next=state.next + 1), finding)
+
+    def _finding(
+        self, code: str, place: str, expected: str, got: str, detail: str = "", severity: str = "critical"
+    ) -> Finding:
+        return Finding(code=code, place=place, expected=expected, got=got, detail=detail, severity=severity)

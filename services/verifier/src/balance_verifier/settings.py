@@ -1,0 +1,32 @@
+"""The verifier's settings: what every service has, and what is its own."""
+
+from __future__ import annotations
+
+from balance_chain.runtime.settings import CommonSettings
+from pydantic import Field
+
+
+class WorkerSettings(CommonSettings):
+    """Settings of `balance-verifier worker`."""
+
+    health_port: int = Field(default=8087, description="TCP port of /livez, /readyz and /metrics.")
+    verifier_schema: str = Field(default="verifier", description="PostgreSQL schema of the projection.")
+    verifier_batch_events: int = Field(default=4000, ge=1, description="Most event records a transaction takes.")
+    verifier_batch_blocks: int = Field(default=200, ge=1, description="Most block records a transaction takes.")
+    verifier_ahead_events: int = Field(
+        default=100_000, ge=1, description="Most events of a shard held in memory ahead of its last block."
+    )
+    verifier_poll_seconds: float = Field(
+        default=0.5, gt=0, description="Longest wait for new records before looking at the other topic, in seconds."
+    )
+    verifier_retry_seconds: float = Field(
+        default=5.0, gt=0, description="Wait before a shard that cannot go on is tried again, in seconds."
+    )
+
+
+class ApiSettings(CommonSettings):
+    """Settings of `balance-verifier api`."""
+
+    verifier_schema: str = Field(default="verifier", description="PostgreSQL schema of the projection.")
+    verifier_api_port: int = Field(default=8082, description="TCP port that the API listens on.")
+    verifier_page_size: int = Field(default=100, ge=1, le=1000, description="Rows of a page of a list, at most.")

@@ -1,0 +1,168 @@
+"""Carries one shard: reads events and blocks, lets `ShardCheck` recompute them, commits rows and position together.
+
+It never passes a block that it cannot recompute: it reports it, waits and tries again from its committed position,
+while the other shards go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from aiokafka import ConsumerRecord
+from balance_chain.core.topics import BLOCKS, EVENTS
+from balance_chain.runtime.health import Health
+from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.logs import get_logger
+from balance_verify.note import VerifierKey
+
+from balance_verifier import metrics
+from balance_verifier.findings import Finding
+from balance_verifier.rawcomparison import RawComparison
+from balance_verifier.recompute import ShardCheck, Waiting
+from balance_verifier.repository import Repository, ShardBatch
+from balance_verifier.settings import WorkerSettings
+
+log = get_logger(__name__)
+
+
+class Halted(Exception):
+    """The shard cannot go on from its committed position; why has been recorded."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"{finding.code} at {finding.place}: expected {finding.expected}, got {finding.got}")
+        self.finding = finding
+
+
+class ShardWorker:
+    """One shard's loop, from its committed position until it is cancelled or cannot go on."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        repository: Repository,
+        health: Health,
+        shard: int,
+        sealers: Mapping[str, VerifierKey],
+        committed: asyncio.Event,
+    ) -> None:
+        """`committed` is set after each commit: the log's loop may be waiting for this shard."""
+        self._settings = settings
+        self._repository = repository
+        self._health = health
+        self._shard = shard
+        self._sealers = sealers
+        self._committed = committed
+        self._blocks: deque[ConsumerRecord] = deque()
+
+    @property
+    def part(self) -> str:
+        """This shard's name on the health board."""
+        return f"shard-{self._shard}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go on until `stop`; raises `Halted` before what cannot be recomputed."""
+        settings = self._settings
+        state, leaves = await self._repository.load_shard(self._shard)
+        check = ShardCheck(
+            state,
+            leaves,
+            origin=settings.origin,
+            sealers=self._sealers,
+            events_topic=EVENTS,
+            blocks_topic=BLOCKS,
+        )
+        self._blocks.clear()
+        async with (
+            PartitionReader(settings, settings.topic(EVENTS), self._shard, state.events_next) as events,
+            PartitionReader(settings, settings.topic(BLOCKS), self._shard, state.blocks_next) as blocks,
+            RawComparison(settings, self._shard, state.rawpos + 1) as raw,
+        ):
+            while not stop.is_set():
+                await self._turn(check, events, blocks, raw)
+                self._health.progress(self.part)
+                self._health.problem(self.part, None)
+                metrics.HALTED.labels(self.part).set(0)
+
+    async def _turn(
+        self, check: ShardCheck, events: PartitionReader, blocks: PartitionReader, raw: RawComparison
+    ) -> None:
+        settings = self._settings
+        started = time.monotonic()
+        batch = ShardBatch(before=check.state())
+        # Blocks trail events; so whichever is behind is read, and a wait is only ever for one of them.
+        room = settings.verifier_ahead_events - check.pending
+        records = await self._read_events(events, room, needed=bool(self._blocks))
+        halting = self._take_events(check, batch, records)
+        if len(self._blocks) < settings.verifier_batch_blocks:
+            wait = 0.0 if records else settings.verifier_poll_seconds
+            self._blocks += await blocks.read(settings.verifier_batch_blocks, wait)
+        outcome = self._take_blocks(check, batch)
+        if isinstance(outcome, Waiting) and not records:
+            missing = await self._missing_events(outcome.needs, events)
+            batch.findings += [missing] if missing else []
+            halting = halting or missing
+        elif isinstance(outcome, Finding):
+            halting = halting or outcome
+        batch.findings += await raw.compare(batch.events)
+        if batch.events or batch.blocks or check.state() != batch.before:
+            await self._repository.commit_shard(batch, check.state())
+            metrics.EVENTS.labels(self._shard).inc(len(batch.events))
+            metrics.BLOCKS.labels(self._shard).inc(len(batch.blocks))
+            metrics.BATCH_SECONDS.labels(self._shard).observe(time.monotonic() - started)
+        elif batch.findings:
+            await self._repository.add_findings(batch.findings)
+        for finding in batch.findings:
+            metrics.FINDINGS.labels(finding.code).inc()
+            log.error("finding", code=finding.code, place=finding.place, expected=finding.expected, got=finding.got)
+        self._committed.set()
+        if halting is not None:
+            raise Halted(halting)
+
+    async def _read_events(self, events: PartitionReader, room: int, *, needed: bool) -> list[ConsumerRecord]:
+        most = min(room, self._settings.verifier_batch_events)
+        if most <= 0:
+            return []
+        return await events.read(most, self._settings.verifier_poll_seconds if needed else 0.0)
+
+    def _take_events(self, check: ShardCheck, batch: ShardBatch, records: list[ConsumerRecord]) -> Finding | None:
+        for record in records:
+            taken = check.take_event(record.offset, record.value or b"", batch.findings)
+            if taken is None:
+                return batch.findings[-1]
+            row, digests = taken
+            batch.events.append(row)
+            batch.digests += digests
+        return None
+
+    def _take_blocks(self, check: ShardCheck, batch: ShardBatch) -> Finding | Waiting | None:
+        """Takes blocks until there are no more, one must wait for events, or one halts the shard."""
+        while self._blocks:
+            record = self._blocks[0]
+            outcome = check.take_block(record.offset, record.value or b"")
+            if isinstance(outcome, Waiting):
+                return outcome
+            if isinstance(outcome, Finding):
+                batch.findings.append(outcome)
+                if outcome.halts:
+                    return outcome
+            else:
+                batch.blocks.append(outcome)
+            self._blocks.popleft()
+        return None
+
+    async def _missing_events(self, needs: int, events: PartitionReader) -> Finding | None:
+        """A block is written after its events, so they are there to read, or the log has lost them."""
+        end = await events.end_offset()
+        if end >= needs:
+            return None
+        return Finding(
+            code="event_missing",
+            place=f"{EVENTS}/{self._shard}@{end}",
+            expected=f"records up to offset {needs - 1}, which a block has sealed",
+            got=f"end of the topic at {end}",
+            shard=self._shard,
+            halts=True,
+        )
