@@ -103,7 +103,7 @@ class TailWriter:
         count = 0
         for record in records[start:] if start else records:
             if not batch.append(
-                timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=record.headers
+                timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers)
             ):
                 break
             count += 1
