@@ -132,7 +132,8 @@ def _origin(bundle: ProofBundle, log_key: VerifierKey) -> Step:
     in_header, in_checkpoint = bundle.header.origin, bundle.log_proof.checkpoint.origin
     got = in_header if in_header != log_key.name else in_checkpoint
     result: Result = MATCHES if got == log_key.name else DIFFERS
-    detail = f"the header names {in_header}, the checkpoint {in_checkpoint}"
+    named = in_header if in_header == in_checkpoint else f"{in_header} and {in_checkpoint}"
+    detail = f"the header and the checkpoint name {named}"
     return Step(4, "origin", result, log_key.name, got, detail)
 
 
@@ -154,7 +155,7 @@ def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey]) -
     name = "sealer signature"
     entry = Entry.parse(bundle.entry)
     if not sealer_keys:
-        detail = f"no sealer key was given; the header names {entry.key}"
+        detail = f"no sealer key was given; the entry names {entry.key}"
         return Step(6, name, NOT_CHECKABLE, "", entry.key, detail, needed=False)
     expected = " or ".join(key.id for key in sealer_keys)
     result: Result = MATCHES
