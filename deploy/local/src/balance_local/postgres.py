@@ -26,6 +26,7 @@ from balance_local.children import Identity, Process
 
 SUPERUSER = "postgres"
 DATABASE = "balance"
+SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 90
 """A socket's path ends near 107 bytes; a longer data path puts it below the temporary folder."""
 PROBE_SECONDS = 3.0
@@ -127,6 +128,8 @@ class Postgres:
 
     async def answers(self) -> bool:
         """Whether the server answers; makes the database at the first time."""
+        if not (self.sockets / SOCKET_NAME).exists():
+            return False
         try:
             connection = await asyncpg.connect(self.dsn("postgres"), timeout=PROBE_SECONDS)
         except (OSError, asyncpg.PostgresError, TimeoutError):
