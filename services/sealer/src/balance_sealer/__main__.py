@@ -1,0 +1,106 @@
+"""Entry point: `balance-sealer sealer | notary | genesis | migrate`."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from balance_chain.core.errors import BalanceError
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.runtime.db import connect, database_problems, migrate
+from balance_chain.runtime.service import Service, run
+from balance_chain.runtime.topics import topic_problems
+
+from balance_sealer.genesis import begin_ledger
+from balance_sealer.notary import Notary
+from balance_sealer.repository import SCHEMA
+from balance_sealer.sealer import Sealer
+from balance_sealer.settings import NotarySettings, SealerSettings
+
+PACKAGE = "balance_sealer"
+
+
+def run_sealer(genesis: bool) -> int:
+    settings = SealerSettings()
+    if genesis:
+        settings = settings.model_copy(update={"genesis": True})
+
+    async def main(service: Service) -> None:
+        service.health.add_check("topics", lambda: topic_problems(settings))
+        await Sealer(settings, KeyDirectory.load(settings.keys), service.health).run(service.stop)
+
+    return run("sealer", settings, main)
+
+
+def run_notary() -> int:
+    settings = NotarySettings()
+
+    async def main(service: Service) -> None:
+        keys = KeyDirectory.load(settings.keys)
+        pool = await connect(settings, SCHEMA, size=2)
+        try:
+            await migrate(pool, PACKAGE, SCHEMA)
+            service.health.add_check("topics", lambda: topic_problems(settings))
+            service.health.add_check("database", lambda: database_problems(pool))
+            await Notary(settings, keys, service.health).run(pool, service.stop)
+        finally:
+            pool.terminate()
+
+    return run("notary", settings, main)
+
+
+def run_genesis() -> int:
+    settings = NotarySettings()
+
+    async def main(_: Service) -> None:
+        keys = KeyDirectory.load(settings.keys)
+        pool = await connect(settings, SCHEMA, size=2)
+        try:
+            await migrate(pool, PACKAGE, SCHEMA)
+            begun = await begin_ledger(settings, keys, pool)
+            sys.stdout.write(f"{settings.origin}: {'begun' if begun else 'had begun before'}\n")
+        finally:
+            pool.terminate()
+
+    return run("genesis", settings, main, health_server=False)
+
+
+def run_migrate() -> int:
+    settings = NotarySettings()
+
+    async def main(_: Service) -> None:
+        pool = await connect(settings, SCHEMA, size=1)
+        try:
+            applied = await migrate(pool, PACKAGE, SCHEMA)
+            sys.stdout.write("".join(f"{name}\n" for name in applied))
+        finally:
+            pool.terminate()
+
+    return run("migrate", settings, main, health_server=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="balance-sealer", description="Seals events in blocks; signs the log.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    sealer = commands.add_parser("sealer", help="close, sign and append blocks of the shards given to this process")
+    sealer.add_argument(
+        "--genesis", action="store_true", help="let an empty partition of blocks start at the first event"
+    )
+    commands.add_parser("notary", help="take blocks into the log and sign checkpoints")
+    commands.add_parser("genesis", help="begin a ledger on empty topics; again, it changes nothing")
+    commands.add_parser("migrate", help="bring the database schema up to date")
+    arguments = parser.parse_args()
+    roles: dict[str, Callable[[], int]] = {
+        "sealer": lambda: run_sealer(arguments.genesis),
+        "notary": run_notary,
+        "genesis": run_genesis,
+        "migrate": run_migrate,
+    }
+    try:
+        return roles[arguments.command]()
+    except BalanceError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

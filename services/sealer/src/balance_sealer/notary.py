@@ -1,0 +1,177 @@
+"""The notary: takes every counting block of every shard into the log, and signs checkpoints of it.
+
+Promise: two signed checkpoints never contradict each other. Only one notary is active (a PostgreSQL lock with a
+lease), and before any signature the guard row is compared and swapped, so that even one that was frozen and goes on
+can sign only what the row already says. At start the row is held against the log; a contradiction ends the process.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+
+import asyncpg
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from balance_chain.core.errors import BalanceError
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import BLOCKS, CHECKPOINTS
+from balance_chain.runtime.db import BROKEN
+from balance_chain.runtime.health import Health
+from balance_chain.runtime.kafka import TopicReader
+from balance_chain.runtime.killpoints import hit
+from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.service import pause
+from balance_chain.runtime.tailwriter import OutRecord, TailWriter
+from balance_verify.checkpoint import Checkpoint
+from balance_verify.note import sign_note
+from balance_verify.topicvalues import CheckpointRecord
+
+from balance_sealer import metrics
+from balance_sealer.blocks import read_block
+from balance_sealer.checkpoints import sealer_keys
+from balance_sealer.errors import NotaryRefusal
+from balance_sealer.log import Draft, GlobalLog
+from balance_sealer.recovery import recover
+from balance_sealer.repository import Guard, GuardRepository
+from balance_sealer.sealer import Clock, system_clock
+from balance_sealer.settings import NotarySettings
+
+READ_RECORDS = 128
+IDLE_SECONDS = 0.5
+STANDBY_SECONDS = 0.5
+BACKOFF_FIRST_SECONDS = 0.2
+BACKOFF_LAST_SECONDS = 15.0
+RENEWALS_A_LEASE = 4
+PART = "notary"
+
+_log = get_logger("balance_sealer.notary")
+
+
+class Notary:
+    """One notary process; stands by while another is active."""
+
+    def __init__(
+        self, settings: NotarySettings, keys: KeyDirectory, health: Health, clock: Clock = system_clock
+    ) -> None:
+        self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._key = keys.log
+
+    async def run(self, pool: "asyncpg.Pool[asyncpg.Record]", stop: asyncio.Event) -> None:
+        """Until `stop`, or a contradiction (NotaryRefusal); waits out whatever else goes wrong."""
+        delay = BACKOFF_FIRST_SECONDS
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                async with pool.acquire(timeout=self._settings.database_timeout_seconds) as connection:
+                    await self._turn(GuardRepository(connection), stop)
+            except NotaryRefusal as refusal:
+                self._health.problem(PART, str(refusal))
+                raise
+            except (*BROKEN, BalanceError, KafkaError) as error:
+                self._health.problem(PART, f"{type(error).__name__}: {error}")
+                _log.warning("notary_begins_again", error=repr(error))
+                if time.monotonic() - started > BACKOFF_LAST_SECONDS:
+                    delay = BACKOFF_FIRST_SECONDS
+                await pause(stop, delay * random.uniform(0.5, 1.5))  # noqa: S311
+                delay = min(delay * 2, BACKOFF_LAST_SECONDS)
+            finally:
+                metrics.ACTIVE.set(0)
+
+    async def publish_guarded(self, guard: Guard) -> int:
+        """Publishes what the guard row says, if it is not yet; gives the log's size. The caller holds the lock."""
+        writer = TailWriter(self._settings, self._settings.topic(CHECKPOINTS), 0)
+        try:
+            log, _ = await self._open(guard, writer)
+            return log.anchor.state.size
+        finally:
+            await writer.close()
+
+    async def _turn(self, repository: GuardRepository, stop: asyncio.Event) -> None:
+        """From standing by to the end of being active."""
+        while True:
+            guard = await repository.read()
+            if guard is not None and await repository.acquire(self._settings.lease_seconds):
+                break
+            self._health.progress(PART)
+            self._health.problem(PART, None if guard else "no guard row yet: run balance-sealer genesis once")
+            if await pause(stop, STANDBY_SECONDS):
+                return
+        metrics.ACTIVE.set(1)
+        writer = TailWriter(self._settings, self._settings.topic(CHECKPOINTS), 0)
+        try:
+            guard = await repository.read()
+            assert guard is not None, "the row is never deleted"
+            log, next_offsets = await self._open(guard, writer)
+            _log.info("notary_active", size=log.anchor.state.size, heights=log.anchor.state.heights)
+            await self._work(repository, writer, log, next_offsets, stop)
+        finally:
+            await writer.close()
+
+    async def _open(self, guard: Guard, writer: TailWriter) -> tuple[GlobalLog, dict[int, int]]:
+        await writer.open()
+        recovered = await recover(self._settings, guard, self._key.vkey, writer.next_offset)
+        log, draft, offset = recovered.log, recovered.draft, recovered.published_at
+        if offset is None:
+            offset = await self._append(writer, draft, guard.genesis if draft.state.size == 1 else None)
+        log.published(draft, offset)
+        metrics.LOG_SIZE.set(draft.state.size)
+        return log, recovered.next_offsets
+
+    async def _work(
+        self,
+        repository: GuardRepository,
+        writer: TailWriter,
+        log: GlobalLog,
+        next_offsets: dict[int, int],
+        stop: asyncio.Event,
+    ) -> None:
+        interval = self._settings.checkpoint_interval_ms / 1000
+        published_at = renewed_at = time.monotonic()
+        async with TopicReader(self._settings, self._settings.topic(BLOCKS), next_offsets) as reader:
+            while not stop.is_set():
+                due = published_at + interval
+                wait = max(0.0, min(IDLE_SECONDS, due - time.monotonic())) if log.pending else IDLE_SECONDS
+                self._take(log, await reader.read_all(READ_RECORDS, wait), next_offsets)
+                if log.pending and time.monotonic() >= due:
+                    await self._publish(repository, writer, log)
+                    published_at = renewed_at = time.monotonic()
+                if time.monotonic() - renewed_at > self._settings.lease_seconds / RENEWALS_A_LEASE:
+                    await repository.renew()
+                    renewed_at = time.monotonic()
+                self._health.progress(PART)
+                self._health.problem(PART, None)
+                ends = {shard: reader.highwater(shard) or 0 for shard in next_offsets}
+                behind = sum(max(0, end - next_offsets[shard]) for shard, end in ends.items())
+                self._health.behind(PART, behind, self._settings.ready_behind)
+
+    def _take(self, log: GlobalLog, answer: Mapping[int, list[ConsumerRecord]], next_offsets: dict[int, int]) -> None:
+        keys = sealer_keys(log.genesis)
+        for shard, records in answer.items():
+            for record in records:
+                block = read_block(record.value, self._settings.origin, keys)
+                reason = block if isinstance(block, str) else log.offer(shard, record.offset, *block)
+                if reason is not None:
+                    metrics.NOT_COUNTING.labels(str(shard)).inc()
+                    _log.warning("block_not_counting", shard=shard, offset=record.offset, reason=reason)
+                next_offsets[shard] = record.offset + 1
+
+    async def _publish(self, repository: GuardRepository, writer: TailWriter, log: GlobalLog) -> None:
+        draft = log.draft()
+        with metrics.TRACER.start_as_current_span(metrics.SPAN_CHECKPOINT), metrics.CHECKPOINT_SECONDS.time():
+            await repository.swap(log.anchor.state, draft.state, log.anchor)
+            hit("notary.after_guard")
+            offset = await self._append(writer, draft, None)
+            hit("notary.after_publish")
+        log.published(draft, offset)
+        metrics.LOG_SIZE.set(draft.state.size)
+        metrics.CHECKPOINTS.inc()
+
+    async def _append(self, writer: TailWriter, draft: Draft, genesis: bytes | None) -> int:
+        """Signs the state, which the guard row already has, and stores it; gives its offset."""
+        checkpoint = Checkpoint(self._key.name, draft.state.size, draft.state.root)
+        note = sign_note(checkpoint.text(), self._key).encode().decode()
+        value = CheckpointRecord(draft.state.heights, note, genesis).encode()
+        return await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])

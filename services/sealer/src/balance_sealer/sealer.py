@@ -1,0 +1,208 @@
+"""The sealer of one shard: reads events in order, closes blocks, appends them, and starts where its own blocks end.
+
+Promise: every record of events is in exactly one counting block, whatever dies and whenever. A block is built only
+on a chain that was read or acknowledged whole, one block an append, so a block that another names as its `prev`
+always counts: that is how a start finds firm ground without reading the log from the beginning.
+"""
+
+import time
+from collections.abc import Callable
+
+from aiokafka import ConsumerRecord
+from balance_chain.core.counting import BlockChain
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.times import parse_ms
+from balance_chain.core.topics import BLOCKS, EVENTS
+from balance_chain.runtime.health import Health
+from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.killpoints import hit
+from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.shards import ShardRunner
+from balance_chain.runtime.tailwriter import OutRecord, TailWriter
+from balance_chain.runtime.telemetry import batch_span
+from balance_verify.entry import BlockHeader, entry_hash
+from balance_verify.note import VerifierKey
+
+from balance_sealer import metrics
+from balance_sealer.blocks import build_block, chain_after, fitting, read_block
+from balance_sealer.checkpoints import Covered, read_covered, sealer_keys
+from balance_sealer.errors import BrokenChain, GenesisMissing
+from balance_sealer.settings import SealerSettings
+
+GROUP = "balance-sealer"
+IDLE_SECONDS = 1.0
+WALK_BACK_RECORDS = 8
+
+Clock = Callable[[], int]
+"""Milliseconds since 1970."""
+
+_log = get_logger("balance_sealer")
+
+
+def system_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Sealer:
+    """Seals the shards that the group gives this process."""
+
+    def __init__(
+        self, settings: SealerSettings, keys: KeyDirectory, health: Health, clock: Clock = system_clock
+    ) -> None:
+        self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._key = keys.sealer
+        self._log_key = keys.log_vkey
+        self._runner = ShardRunner(settings, GROUP, settings.topic(EVENTS), self.seal_shard, health)
+        self.run = self._runner.run
+
+    async def seal_shard(self, shard: int) -> None:
+        """Works on one shard until cancelled or something unexpected; then the runner begins it anew."""
+        writer = TailWriter(self._settings, self._settings.topic(BLOCKS), shard)
+        try:
+            covered = await read_covered(self._settings, self._log_key)
+            chain = await self._open(writer, covered, shard)
+            metrics.HEIGHT.labels(str(shard)).set(chain.height)
+            _log.info("shard_opened", shard=shard, height=chain.height, next_offset=chain.next_offset)
+            async with PartitionReader(
+                self._settings, self._settings.topic(EVENTS), shard, chain.next_offset
+            ) as reader:
+                await self._seal(chain, reader, writer)
+        finally:
+            await writer.close()
+
+    async def _open(self, writer: TailWriter, covered: Covered, shard: int) -> BlockChain:
+        """The chain that ends in the shard's last counting block."""
+        keys = sealer_keys(covered.genesis)
+        if self._key.vkey not in keys:
+            raise BrokenChain("sealer.skey", f"{self._key.vkey.id} is not named in the genesis entry", "use its key")
+        height = covered.heights[shard]
+        last = await writer.open()
+        if last is None:
+            if height >= 0:
+                raise BrokenChain(f"ledger.blocks/{shard}", f"is empty, checkpoints cover height {height}", "restore")
+            if not self._settings.genesis:
+                raise GenesisMissing(
+                    f"ledger.blocks/{shard}", "is empty", "if this is the ledger's beginning, set BALANCE_GENESIS=1"
+                )
+            return BlockChain(shard)
+        chain = await self._chain_at(writer.next_offset, shard, keys)
+        if chain.height < height:
+            raise BrokenChain(
+                f"ledger.blocks/{shard}", f"ends at height {chain.height}, checkpoints cover {height}", "restore it"
+            )
+        return chain
+
+    async def _chain_at(self, end: int, shard: int, keys: tuple[VerifierKey, ...]) -> BlockChain:
+        """Walks back from the tail to a block that another builds on, then goes on by the rule of counting."""
+        topic = self._settings.topic(BLOCKS)
+        span = WALK_BACK_RECORDS
+        while True:
+            begin = max(0, end - span)
+            blocks: list[tuple[BlockHeader, bytes]] = []
+            async with PartitionReader(self._settings, topic, shard, begin) as reader:
+                at = begin
+                while at < end:
+                    records = await reader.read(end - at, IDLE_SECONDS)
+                    blocks += self._readable(records, shard, keys)
+                    at = records[-1].offset + 1 if records else at
+            firm = _built_on(blocks)
+            if firm is not None:
+                chain = chain_after(*blocks[firm])
+                rest = blocks[firm + 1 :]
+            elif begin == 0:
+                chain = BlockChain(shard)
+                rest = blocks
+            else:
+                span *= 4
+                continue
+            for header, entry in rest:
+                if chain.check(header, entry) is None:
+                    chain.extend(header, entry)
+                else:
+                    metrics.NOT_COUNTING.labels(str(shard)).inc()
+            return chain
+
+    def _readable(
+        self, records: list[ConsumerRecord], shard: int, keys: tuple[VerifierKey, ...]
+    ) -> list[tuple[BlockHeader, bytes]]:
+        found: list[tuple[BlockHeader, bytes]] = []
+        for record in records:
+            block = read_block(record.value, self._settings.origin, keys)
+            if isinstance(block, str):
+                _log.warning("block_not_counting", shard=shard, offset=record.offset, reason=block)
+            elif block[0].shard == shard:
+                found.append(block)
+        return found
+
+    async def _seal(self, chain: BlockChain, reader: PartitionReader, writer: TailWriter) -> None:
+        limits = self._settings
+        shard = chain.shard
+        part = f"shard {shard}"
+        pending: list[ConsumerRecord] = []
+        held_bytes = 0
+        due = 0.0
+        while True:
+            wait = max(0.0, due - time.monotonic()) if pending else IDLE_SECONDS
+            records = await reader.read(limits.max_events - len(pending), wait)
+            if records:
+                _check_contiguous(records, chain.next_offset + len(pending), shard)
+                if not pending:
+                    due = time.monotonic() + limits.max_wait_ms / 1000
+                pending += records
+                held_bytes += sum([len(record.value) for record in records])
+            full = len(pending) >= limits.max_events or held_bytes >= limits.max_bytes
+            if pending and (full or time.monotonic() >= due):
+                sizes = [len(record.value) for record in pending]
+                count = fitting(sizes, limits.max_events, limits.max_bytes)
+                await self._append(chain, writer, pending[:count])
+                del pending[:count]
+                held_bytes = sum(sizes[count:])
+                due = time.monotonic() + limits.max_wait_ms / 1000
+            self._runner.report(shard, chain.next_offset)
+            end = reader.highwater(shard)
+            if end is not None:
+                self._health.behind(part, end - chain.next_offset, limits.ready_behind)
+
+    async def _append(self, chain: BlockChain, writer: TailWriter, records: list[ConsumerRecord]) -> None:
+        shard = str(chain.shard)
+        with batch_span(metrics.TRACER, metrics.SPAN_SEAL, (r.headers for r in records), shard=shard):
+            block = build_block(
+                chain,
+                [record.value for record in records],
+                origin=self._settings.origin,
+                now_ms=self._clock(),
+                key=self._key,
+            )
+            hit("sealer.before_append")
+            with metrics.APPEND_SECONDS.time():
+                out = OutRecord(shard.encode(), block.value, timestamp_ms=parse_ms(block.header.time))
+                await writer.append([out])
+            hit("sealer.after_append")
+        chain.extend(block.header, block.entry)
+        metrics.EVENTS.labels(shard).inc(len(records))
+        metrics.BLOCKS.labels(shard).inc()
+        metrics.HEIGHT.labels(shard).set(chain.height)
+
+
+def _built_on(blocks: list[tuple[BlockHeader, bytes]]) -> int | None:
+    """Index of the first block that a later one of these names as its predecessor."""
+    seen: dict[tuple[int, str], int] = {}
+    for index, (header, entry) in enumerate(blocks):
+        firm = seen.get((header.height - 1, header.prev))
+        if firm is not None:
+            return firm
+        seen[header.height, entry_hash(entry)] = index
+    return None
+
+
+def _check_contiguous(records: list[ConsumerRecord], expected: int, shard: int) -> None:
+    """Offsets grow, so first and last tell all."""
+    first, last = records[0].offset, records[-1].offset
+    if first != expected or last != expected + len(records) - 1:
+        raise BrokenChain(
+            f"litigation.events/{shard}",
+            f"has a gap at or after offset {expected} (read {first} to {last})",
+            "restore it",
+        )

@@ -1,0 +1,30 @@
+"""Settings of sealer and notary; the common ones are balance_chain.runtime.settings."""
+
+from balance_chain.runtime.settings import CommonSettings
+from pydantic import Field
+
+
+class SealerSettings(CommonSettings):
+    """Environment variables `BALANCE_<NAME>`."""
+
+    genesis: bool = Field(False, description="Let an empty partition of blocks start at the first event.")
+    max_events: int = Field(4096, ge=1, le=65536, description="A block closes at so many events.")
+    max_bytes: int = Field(
+        4 * 1024 * 1024, ge=1, description="A block closes before its events pass so many bytes (one always fits)."
+    )
+    max_wait_ms: int = Field(500, ge=0, description="A block closes so long after its first event was read.")
+    ready_behind: int = Field(
+        100_000, ge=0, description="Behind its input by more records than this, the process is not ready."
+    )
+
+
+class NotarySettings(CommonSettings):
+    """Environment variables `BALANCE_<NAME>`."""
+
+    checkpoint_interval_ms: int = Field(
+        500, ge=1, description="Least time between two checkpoints; without new blocks there is none."
+    )
+    lease_seconds: float = Field(
+        15.0, gt=0, description="An active notary that is silent for so long loses its lock to the one standing by."
+    )
+    ready_behind: int = Field(1_000, ge=0, description="Blocks not yet taken above which the notary is not ready.")
