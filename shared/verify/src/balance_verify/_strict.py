@@ -159,8 +159,8 @@ def check_time(text: str, field: str) -> None:
 
 def check_line(text: str, field: str) -> None:
     """`text` must be one line that is not empty: what a checkpoint's origin may be."""
-    if not text or any(character < " " for character in text):
-        raise MalformedError(field, "empty, or holds control characters", "give one line of text")
+    if not text or any(c < " " or "\ud800" <= c <= "\udfff" for c in text):
+        raise MalformedError(field, "empty, or holds control characters or surrogates", "give one line of text")
 
 
 def _short(text: str) -> str:

@@ -140,6 +140,11 @@ class NoteSignature:
     key_hash: bytes
     signature: bytes
 
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if len(self.key_hash) != 4 or not self.signature:
+            raise MalformedError("signature", "too short", "give a key hash of 4 bytes and a signature")
+
     def __str__(self) -> str:
         return f"{_DASH}{self.name} {encode_base64(self.key_hash + self.signature)}\n"
 
@@ -149,10 +154,7 @@ class NoteSignature:
         if not line.startswith(_DASH):
             raise MalformedError("signature line", f"{line[:40]!r}", "start it with an em dash and a space")
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
-        _check_name(name)
         data = decode_base64(encoded, "signature")
-        if len(data) < 5:
-            raise MalformedError("signature", f"{len(data)} bytes", "give a key hash and a signature")
         return cls(name, data[:4], data[4:])
 
 
