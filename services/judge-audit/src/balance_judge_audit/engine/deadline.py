@@ -1,0 +1,200 @@
+"""Deadlines: something must follow within a period of law (R01 filing, R05 trial limit).
+
+A clock starts, may be stopped, extended, suspended or re-based, and ends. An end after the last day is a breach
+by itself; none at all is one when ledger time has passed the last day and the case has been quiet for the
+grace. What is granted after the last day does not undo the breach: a limit can be extended only while it runs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, cast
+
+from balance_chain.core.times import format_ms
+
+from balance_judge_audit.engine.alerts import Episode
+from balance_judge_audit.engine.conditions import Parameters, RuleError
+from balance_judge_audit.engine.facts import Fact
+from balance_judge_audit.engine.lawtime import (
+    Calendar,
+    Interval,
+    Period,
+    StartDay,
+    day_of,
+    day_of_text,
+    end_of,
+    last_day,
+    next_working_day,
+    start_of,
+    subtract,
+)
+from balance_judge_audit.engine.model import Deadline, Suspension
+from balance_judge_audit.engine.view import ALMOST_DAY_MS, View
+
+ORDER: Final = {"start": 0, "rebase": 1, "suspend": 2, "extend": 3, "stop": 4, "end": 5}
+
+
+@dataclass(slots=True)
+class _Clock:
+    """One run of the clock: from a start to its end, or to now."""
+
+    start: Fact
+    changes: list[tuple[str, Fact]] = field(default_factory=list)
+    close: tuple[str, Fact] | None = None
+
+
+@dataclass(slots=True)
+class _Count:
+    """The last day so far and how it came about."""
+
+    base: date
+    period: Period
+    choice: str | None
+    until: date | None = None
+    until_from: date | None = None
+    intervals: list[tuple[str | None, Interval]] = field(default_factory=list)
+
+
+def compile_deadline(spec: Deadline, parameters: Parameters) -> Callable[[View], list[Episode]]:
+    """The judgement of one deadline rule."""
+    table = {word: parameters.period(ref, f"deadline.limit.table.{word}") for word, ref in spec.limit.table.items()}
+    single = parameters.period(spec.limit.period, "deadline.limit.period") if spec.limit.period else None
+    if (single is None) == (spec.limit.by is None):
+        raise RuleError(
+            "deadline.limit", "says not exactly one of period and by", "give a period, or by with its table"
+        )
+    start_day = parameters.word(spec.start_day, "deadline.start_day")
+    if start_day not in ("next_day", "same_day"):
+        raise RuleError("deadline.start_day", f"{start_day!r} is no start day", "choose next_day or same_day")
+    warn = parameters.length_ms(spec.warn_before, "deadline.warn_before") if spec.warn_before else None
+    judge = _Judge(spec, table, single, cast(StartDay, start_day), warn)
+    return judge.episodes
+
+
+class _Judge:
+    def __init__(
+        self, spec: Deadline, table: Mapping[str, Period], single: Period | None, start_day: StartDay, warn: int | None
+    ) -> None:
+        self._spec = spec
+        self._table = table
+        self._single = single
+        self._start_day = start_day
+        self._warn = warn
+
+    def episodes(self, view: View) -> list[Episode]:
+        return [episode for clock in _clocks(view) if (episode := self._judge(view, clock)) is not None]
+
+    def _judge(self, view: View, clock: _Clock) -> Episode | None:
+        zone, calendar = view.place.zone, view.place.calendar
+        first = day_of(clock.start.time, zone)
+        choice = clock.start.values.get(self._spec.limit.by or "")
+        choice = choice if isinstance(choice, str) else None
+        period = self._single or self._table.get(choice or "")
+        if period is None:
+            # A procedure that the law gives no limit for here, as far as this rule knows: silence, not a guess.
+            return None
+        count = _Count(first, period, choice)
+        for role, fact in clock.changes:
+            self._change(view, count, role, fact)
+        day, excluded = self._last(count, calendar)
+        if day is None:
+            return None
+        due = end_of(day, zone)
+        start = format_ms(clock.start.time)
+        numbers: dict[str, str | int] = {
+            "start_day": first.isoformat(),
+            "counted_from": self._start_day,
+            "period": str(count.period),
+            "excluded_days": excluded,
+            "last_day": day.isoformat(),
+        }
+        if count.choice:
+            numbers["procedure"] = count.choice
+        if count.until is not None:
+            numbers["extended_until"] = count.until.isoformat()
+        named = [("start", clock.start), *clock.changes]
+        if clock.close is not None:
+            role, fact = clock.close
+            if fact.time < due:
+                return None
+            numbers["late_days"] = (day_of(fact.time, zone) - day).days
+            return Episode(start, "open", view.triggers([*named, (role, fact)]), numbers)
+        if view.absent(start, due):
+            return Episode(start, "open", view.triggers(named), numbers)
+        if self._warn is not None and view.absent("warning " + start, start_of(day, zone) - self._warn):
+            return Episode(start, "warning", view.triggers(named), numbers)
+        return None
+
+    def _change(self, view: View, count: _Count, role: str, fact: Fact) -> None:
+        zone = view.place.zone
+        on = day_of(fact.time, zone)
+        day, _ = self._last(count, view.place.calendar)
+        if day is not None and on > day:
+            return
+        if role == "rebase":
+            to = next((fact.values.get(each.to) for each in self._spec.rebased_by if each.event == fact.type), None)
+            if isinstance(to, str) and to in self._table:
+                count.period, count.choice = self._table[to], to
+                count.until = count.until_from = None
+        elif role == "extend":
+            until = next(
+                (fact.values.get(each.until) for each in self._spec.extended_by if each.event == fact.type), None
+            )
+            if isinstance(until, str) and (parsed := day_of_text(until, zone)) is not None:
+                count.until, count.until_from = parsed, on
+        elif role == "suspend":
+            for spec in self._spec.suspended_by:
+                if spec.event == fact.type:
+                    key = fact.values.get(spec.key or "")
+                    _suspend(count, fact.values.get(spec.action), spec, on, key if isinstance(key, str) else None)
+
+    def _last(self, count: _Count, calendar: Calendar) -> tuple[date | None, int]:
+        """The last day as things stand and the days excluded; None while the clock is stopped."""
+        if count.until is not None and count.until_from is not None:
+            # The court knew of what came before when it named a day.
+            later = [each for _, each in count.intervals if each.first > count.until_from]
+            return subtract(count.until, later)
+        intervals = [each for _, each in count.intervals]
+        day, excluded = subtract(last_day(count.base, count.period, calendar, self._start_day), intervals)
+        if day is not None and self._spec.roll:
+            day = next_working_day(day, calendar)
+        return day, excluded
+
+
+def _suspend(count: _Count, action: str | int | bool | None, spec: Suspension, on: date, key: str | None) -> None:
+    if action in spec.stop:
+        count.intervals.append((key, Interval(max(on, count.base), None)))
+    elif action in spec.resume:
+        # A resumption that names no suspension ends all of them. The day it names runs again.
+        count.intervals = [
+            (name, Interval(each.first, on) if each.end is None and key in (None, name) else each)
+            for name, each in count.intervals
+        ]
+
+
+def _clocks(view: View) -> list[_Clock]:
+    """Cuts the facts into runs of the clock."""
+    entries: list[tuple[int, int, int, str, Fact]] = []
+    for role, order in ORDER.items():
+        for fact in view.role(role):
+            # Where only the day is known, a start is its beginning and all else its end.
+            late = ALMOST_DAY_MS if fact.day and role != "start" else 0
+            entries.append((fact.time + late, order, fact.offset, role, fact))
+    entries.sort(key=lambda entry: entry[:3])
+    clocks: list[_Clock] = []
+    running: _Clock | None = None
+    for _, _, _, role, fact in entries:
+        if role == "start":
+            if running is None:
+                running = _Clock(fact)
+                clocks.append(running)
+        elif running is None:
+            continue
+        elif role in ("stop", "end"):
+            running.close = (role, fact)
+            running = None
+            if view.has(fact, "final"):
+                break
+        else:
+            running.changes.append((role, fact))
+    return clocks

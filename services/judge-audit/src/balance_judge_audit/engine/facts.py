@@ -1,0 +1,64 @@
+"""What the engine remembers of a case: the few facts that its rules name, what was announced, and what is
+waited for.
+
+A rule is judged anew from its facts, ordered by the events' own times, whenever one arrives: so an event that
+arrives late is simply put where it belongs, and the state needs no history of how it came to be.
+"""
+
+import msgspec
+
+FACTS_KEPT = 64
+"""Facts of one rule and role kept for a case; what comes after is only counted, so that no case grows without
+bound.
+"""
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True):
+    """One event that a rule names. `marks` are `rule:role`; `values` the fields that those rules read."""
+
+    time: int
+    day: bool
+    offset: int
+    type: str
+    source: str
+    id: str
+    leaf: str
+    """Leaf hash, hex."""
+    marks: tuple[str, ...]
+    values: dict[str, str | int | bool | None] = {}
+    met: tuple[str, ...] = ()
+    """Marks whose conditions hold, where a rule keeps the fact either way."""
+
+
+class Announced(msgspec.Struct, array_like=True):
+    """The last revision of one episode that was given out."""
+
+    revision: int
+    state: str
+    digest: str
+    private: bool
+
+
+class CaseState(msgspec.Struct, array_like=True):
+    """One case's rule state: small, and loaded only when an event or a timer touches the case."""
+
+    court: str | None = None
+    last: int = 0
+    """Ledger time of the case's last event, the ledger's own apart."""
+    facts: list[Fact] = []
+    extra: dict[str, int] = {}
+    """Facts beyond FACTS_KEPT, by mark."""
+    pending: dict[str, list[int]] = {}
+    """By rule: instants not before which an absence is judged (and not before the case has been quiet for the
+    grace).
+    """
+    judged: dict[str, dict[str, int]] = {}
+    """By rule and episode: the instant for which an absence was judged, so that it stays judged."""
+    announced: dict[str, dict[str, Announced]] = {}
+    """By rule and start of the episode."""
+
+    def wake(self, grace: int) -> int | None:
+        """When the case is to be looked at again if nothing else happens."""
+        if not self.pending:
+            return None
+        return max(min(min(dues) for dues in self.pending.values()), self.last + grace)

@@ -1,0 +1,41 @@
+"""Where a case is heard: whose rules apply to it, and by which clock and calendar its days are counted.
+
+Chinese rules never run on cases of other countries: what is not known to be Chinese has another jurisdiction.
+"""
+
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from balance_chain.core.courts import Courts
+
+from balance_judge_audit.engine.lawtime import Calendar, WeekendCalendar
+from balance_judge_audit.engine.view import Place
+
+US_PREFIX: Final = "us-"
+CN_ZONE: Final = ZoneInfo("Asia/Shanghai")
+US_ZONE: Final = ZoneInfo("America/New_York")
+
+
+class PlaceFinder:
+    """Finds the place of a case from its court code; one that has none is told by the form of its id."""
+
+    def __init__(self, courts: Courts, calendar: Calendar | None = None) -> None:
+        self._courts = courts
+        self._calendar = calendar or WeekendCalendar()
+        self._cn = Place("cn", CN_ZONE, self._calendar)
+        self._us = Place("us", US_ZONE, self._calendar)
+        self._known: dict[str, Place] = {}
+
+    def __call__(self, courtcode: str | None, caseid: str) -> Place:
+        if courtcode is None:
+            # Legacy Chinese forms carry no court code; a docket of the United States always names its court.
+            return self._us if caseid.startswith(US_PREFIX) else self._cn
+        place = self._known.get(courtcode)
+        if place is None:
+            court = self._courts.get(courtcode)
+            if court is not None:
+                place = Place(court.jurisdiction, ZoneInfo(court.timezone), self._calendar)
+            else:
+                place = self._us if courtcode.startswith(US_PREFIX) else self._cn
+            self._known[courtcode] = place
+        return place

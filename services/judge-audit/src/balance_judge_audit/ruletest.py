@@ -1,0 +1,163 @@
+"""Runs the readable cases of `rules/tests/*.yaml`: events on one side, the alerts that must follow on the other.
+
+A case is fed to the real engine. Each event has the `time` at which it happened, and may have `received` and
+`recorded` (both the same as `time` where absent); at the end ledger time passes to `until` on every shard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from balance_chain.core.canonical import encode_event
+from balance_chain.core.catalogue_files import read_yaml
+from balance_chain.core.events import TYPE_TICK, CanonicalEvent
+from balance_chain.core.times import format_ms, parse_time
+
+from balance_judge_audit.engine.alerts import Revision
+from balance_judge_audit.engine.book import RuleBook
+from balance_judge_audit.engine.gap import GapEngine, SequenceFact, SourceState
+from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
+
+SHARDS: Final = 2
+CLOCKS: Final = Clocks(grace_ms=3_600_000, lateness_ms=3_600_000)
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+CASE: Final = "（2026）京0491民初1号"
+COURT: Final = "京0491"
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One event of a case."""
+
+    type: str
+    time: str
+    received: str | None = None
+    recorded: str | None = None
+    data: dict[str, Any] = {}
+    case: str | None = CASE
+    court: str | None = COURT
+    source: str = "urn:balance:test:case-system"
+    sequence: int | None = None
+    shard: int = 0
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the last revision of an alert must say."""
+
+    state: str
+    revision: int | None = None
+    numbers: dict[str, str | int] = {}
+
+
+class RuleCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A readable case: what happened, and what the rule must say of it."""
+
+    name: str
+    zh: str
+    events: tuple[Step, ...]
+    until: str
+    expect: tuple[Expected, ...] = ()
+
+
+class RuleCases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The cases of one rule."""
+
+    rule: str
+    cases: tuple[RuleCase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one case came out: `problem` is empty where the rule said what it should."""
+
+    rule: str
+    name: str
+    problem: str
+
+
+def load_cases(directory: Path) -> list[RuleCases]:
+    """The cases of `rules/tests`."""
+    return [msgspec.convert(read_yaml(path), RuleCases) for path in sorted(directory.glob("*.yaml"))]
+
+
+def run_case(book: RuleBook, places: Places, rule: str, case: RuleCase) -> Outcome:
+    """Feeds the case to the engine and compares the last revision of each alert of the rule."""
+    last: dict[str, Revision] = {}
+    for revision in play(book, places, case.events, case.until):
+        if revision.rule == rule:
+            last[revision.id] = revision
+    found = sorted(last.values(), key=lambda each: each.start)
+    if len(found) != len(case.expect):
+        said = [f"{each.state} {each.start} {each.numbers}" for each in found]
+        return Outcome(rule, case.name, f"expected {len(case.expect)} alerts, got {said}")
+    for got, want in zip(found, case.expect, strict=True):
+        if got.state != want.state or want.revision not in (None, got.revision):
+            problem = f"expected {want.state} (revision {want.revision}), got {got.state} ({got.revision})"
+            return Outcome(rule, case.name, problem)
+        wrong = {name: got.numbers.get(name) for name, value in want.numbers.items() if got.numbers.get(name) != value}
+        if wrong:
+            return Outcome(rule, case.name, f"expected {want.numbers}, got {wrong}")
+    return Outcome(rule, case.name, "")
+
+
+def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> list[Revision]:
+    """Every revision that these events bring, in the order in which they are said."""
+    said: list[Revision] = []
+    held: list[SequenceFact] = []
+    shards = [ShardState(number) for number in range(SHARDS)]
+    engine = ShardEngine(book, places, CLOCKS)
+    cases: list[dict[str, Any]] = [{} for _ in shards]
+    events = [(step.shard, _event(number, step)) for number, step in enumerate(steps)]
+    ticks = [(shard.shard, _tick(len(steps) + shard.shard, until)) for shard in shards]
+    for shard, event in [*events, *ticks]:
+        state = shards[shard]
+        incoming = Incoming(state.applied, event, encode_event(event))
+        applied = engine.apply(state, cases[shard], [incoming])
+        said += applied.revisions
+        held += applied.held
+    if book.gap is not None:
+        said += GapEngine(book.gap, CLOCKS.lateness_ms).apply(
+            dict[str, SourceState](), held, min(state.ledger_time for state in shards)
+        )
+    return said
+
+
+def _event(number: int, step: Step) -> CanonicalEvent:
+    time = parse_time(step.time, ZONE)
+    received = parse_time(step.received or step.time, ZONE).ms
+    return CanonicalEvent(
+        specversion="1.0",
+        id=f"e-{number}",
+        source=step.source,
+        type=step.type,
+        time=format_ms(time.ms),
+        precision="day" if time.precision == "day" else None,
+        recordedtime=format_ms(parse_time(step.recorded, ZONE).ms if step.recorded else time.ms),
+        sequence=str(step.sequence) if step.sequence is not None else None,
+        receivedtime=format_ms(received),
+        phase="test",
+        rawgen=0,
+        rawpos=number,
+        subject=step.case,
+        caseid=step.case,
+        courtcode=step.court,
+        data=step.data,
+    )
+
+
+def _tick(number: int, until: str) -> CanonicalEvent:
+    now = format_ms(parse_time(until, ZONE).ms)
+    return CanonicalEvent(
+        specversion="1.0",
+        id=f"t-{number}",
+        source="urn:balance:test",
+        type=TYPE_TICK,
+        time=now,
+        receivedtime=now,
+        phase="ledger",
+        rawgen=0,
+        rawpos=number,
+        data={},
+    )

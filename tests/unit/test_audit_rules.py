@@ -1,0 +1,64 @@
+"""Each rule says what its readable cases in rules/tests say, and a wrong rule file is refused by file and key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
+from balance_judge_audit import rulebook
+from balance_judge_audit.places import PlaceFinder
+from balance_judge_audit.ruletest import RuleCase, load_cases, run_case
+
+RULES = data_dir("rules")
+BOOK = rulebook.load(RULES)
+CASES = [(each.rule, case) for each in load_cases(RULES / "tests") for case in each.cases]
+
+
+@pytest.fixture(scope="module")
+def places() -> PlaceFinder:
+    return PlaceFinder(Courts.load(data_dir("catalogue")))
+
+
+@pytest.mark.parametrize(("rule", "case"), CASES, ids=[f"{rule}: {case.name}" for rule, case in CASES])
+def test_the_rule_says_what_its_case_says(rule: str, case: RuleCase, places: PlaceFinder) -> None:
+    assert run_case(BOOK, places, rule, case).problem == ""
+
+
+def test_every_rule_has_a_case_that_alerts_and_one_that_does_not() -> None:
+    for rule in BOOK.rules:
+        own = [case for name, case in CASES if name == rule]
+        assert any(not case.expect for case in own), rule
+        assert any(want.state == "open" for case in own for want in case.expect), rule
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file", "key"),
+    [
+        ("severity: H", "severity: X", "R01.yaml", "severity"),
+        ("kind: deadline", "kind: oracle", "R01.yaml", "kind"),
+        ("limit: {period: $days}", "limit: {period: $weeks}", "R01.yaml", "deadline.limit.period"),
+        ("unit: days", "unit: hours", "R01.yaml", "deadline.limit.period"),
+        ("owner: audit-office", "owner: audit-office\nowner: me", "R01.yaml", ""),
+        ("id: R01", "id: R02", "R01.yaml", "id"),
+        ("valid_from: 2015-05-01", "valid_from: 2015-05-01\nsequence: {act: [], requires: []}", "R01.yaml", ""),
+    ],
+)
+def test_a_mistake_is_named_by_file_and_key(tmp_path: Path, old: str, new: str, file: str, key: str) -> None:
+    shutil.copy(RULES / rulebook.SCHEMA, tmp_path)
+    text = (RULES / "R01.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "R01.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    found = rulebook.problems(tmp_path)
+    assert any(problem.file == file and problem.key.startswith(key) for problem in found), [str(each) for each in found]
+
+
+def test_a_rule_names_only_what_the_catalogue_has() -> None:
+    types = {name: {"properties": {}} for watches in [BOOK.types] for name in watches if name != "hearing.held"}
+    found = [str(problem) for problem in rulebook.problems(RULES, types)]
+    assert any("no event type 'hearing.held'" in each for each in found)
+    assert any("judge.reassigned has no field 'data.reason'" in each for each in found)
+
+
+def test_an_empty_directory_is_no_rule_book(tmp_path: Path) -> None:
+    assert len(rulebook.problems(tmp_path)) == 1
