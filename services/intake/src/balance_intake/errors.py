@@ -1,0 +1,31 @@
+"""What stops intake, as opposed to what is wrong with one event.
+
+BalanceError
+├── GenesisNeeded     events is empty and nobody said that this is the beginning
+├── RawGone           retention removed raw records that were not normalised
+├── GenerationAhead   events knows a later generation of raw than this process
+├── DatabaseAway      PostgreSQL did not answer
+└── IntakeFull        as many events are in flight as the settings allow
+"""
+
+from balance_chain.core.errors import BalanceError
+
+
+class GenesisNeeded(BalanceError):
+    """An empty output starts at the beginning only on the explicit word."""
+
+
+class RawGone(BalanceError):
+    """Raw records between the position and what is left are lost: never skipped silently."""
+
+
+class GenerationAhead(BalanceError):
+    """The settings name an older generation of raw than the events tell of."""
+
+
+class DatabaseAway(BalanceError):
+    """PostgreSQL did not answer: wait and try again."""
+
+
+class IntakeFull(BalanceError):
+    """Too many events in flight: try again shortly."""

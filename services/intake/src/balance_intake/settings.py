@@ -1,0 +1,34 @@
+"""Settings of gateway and normaliser, from `BALANCE_*` environment variables."""
+
+from balance_chain.runtime.settings import CommonSettings
+from pydantic import Field
+
+
+class IntakeSettings(CommonSettings):
+    """What both processes of intake share."""
+
+    event_bytes: int = Field(1_000_000, gt=0, description="Bytes of one event as sent, at most.")
+    raw_generation: int = Field(0, ge=0, description="Generation of litigation.raw: 0 at genesis, one more a restore.")
+
+
+class GatewaySettings(IntakeSettings):
+    """The gateway's own."""
+
+    port: int = Field(8081, ge=0, description="Port of the HTTP interface.")
+    batch_events: int = Field(10_000, gt=0, description="Events in one request, at most.")
+    batch_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Bytes of one request's body, at most.")
+    in_flight_events: int = Field(20_000, gt=0, description="Events being accepted at once; above it 429.")
+    commit_events: int = Field(2_000, gt=0, description="Events that share one round trip to PostgreSQL and Kafka.")
+    commits_at_once: int = Field(2, gt=0, description="Such round trips in flight at once.")
+    receipt_seconds: float = Field(60.0, gt=0, description="A receipt promises sealing within so long.")
+    retry_after_seconds: int = Field(2, gt=0, description="What Retry-After says when the gateway is full or waiting.")
+
+
+class NormaliserSettings(IntakeSettings):
+    """The normaliser's own."""
+
+    genesis: bool = Field(False, description="An empty litigation.events may start at the beginning of raw.")
+    batch_records: int = Field(2_000, gt=0, description="Raw records taken at once.")
+    poll_seconds: float = Field(1.0, gt=0, description="Longest wait for raw records before looking at the clock.")
+    tick_after_seconds: float = Field(30.0, gt=0, description="A raw partition idle for so long gets a tick.")
+    behind_records: int = Field(100_000, gt=0, description="Raw records behind, above which /readyz says not ready.")
