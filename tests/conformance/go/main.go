@@ -1,5 +1,6 @@
 // Command conformance checks the golden vectors with code that nobody here wrote: golang.org/x/mod/sumdb/{note,tlog}
 // and the standard library. It prints one line for each file and exits 1 at the first vector that does not hold.
+// With -ed25519 it reads the C2SP Ed25519 vectors instead and prints the numbers of those that Go accepts.
 package main
 
 import (
@@ -37,8 +38,15 @@ var checks = []struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "-ed25519" {
+		if err := printAccepted(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: conformance <golden folder>")
+		fmt.Fprintln(os.Stderr, "usage: conformance <golden folder> | conformance -ed25519 <vectors>")
 		os.Exit(2)
 	}
 	for _, c := range checks {
@@ -529,6 +537,31 @@ func checkBundle(raw json.RawMessage) error {
 	err := b.verify(v.Vkey, v.SealerVkey)
 	if v.OK != (err == nil) {
 		return fmt.Errorf("%s: want ok %t, got %v", v.Name, v.OK, err)
+	}
+	return nil
+}
+
+func printAccepted(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var vectors []struct {
+		Number        int
+		Key, Sig, Msg string
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		return err
+	}
+	for _, v := range vectors {
+		key, keyErr := hex.DecodeString(v.Key)
+		sig, sigErr := hex.DecodeString(v.Sig)
+		if err := errors.Join(keyErr, sigErr); err != nil {
+			return err
+		}
+		if ed25519.Verify(key, []byte(v.Msg), sig) {
+			fmt.Println(v.Number)
+		}
 	}
 	return nil
 }
