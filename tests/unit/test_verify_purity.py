@@ -1,4 +1,4 @@
-"""The verification library stands alone: a stranger needs PyNaCl and Python, and it touches no file, network or clock."""
+"""The verification library stands alone: it needs PyNaCl and Python, and touches no file, network or clock."""
 
 from __future__ import annotations
 
