@@ -1,6 +1,6 @@
 -- The notary's memory of what it may sign: one row, compared and swapped before each signature. Back it up.
 CREATE TABLE guard (
-    only          boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single        boolean PRIMARY KEY DEFAULT true CHECK (single),
     origin        text NOT NULL,
     genesis       bytea NOT NULL,
     -- What is or may be signed: no other checkpoint of this size ever will be.

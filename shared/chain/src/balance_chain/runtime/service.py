@@ -74,6 +74,9 @@ async def _until_stopped(main: Main, service: Service) -> int:
     except BalanceError as error:
         _log.error("refused", field=error.field, problem=error.problem, remedy=error.remedy)
         return EXIT_REFUSED
+    except Exception:
+        _log.exception("failed")
+        return EXIT_REFUSED
     finally:
         stopping.cancel()
     _log.info("stopped")
