@@ -22,6 +22,7 @@ help: ## this list
 
 ##@ Use it
 setup: $(STAMP) ## install everything into $(VENV), pinned by hash (done by the other targets as needed)
+	@:
 
 demo: $(STAMP) ## start all and show it working; ARGS="--once", ARGS="--recap DIR"
 	@$(BIN)/balance-chain demo $(ARGS)
@@ -31,10 +32,13 @@ test: $(STAMP) ## all tests; ARGS="tests/unit -k tree" for some
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import rules
-	$(BIN)/ruff check $(CHECKED)
-	$(BIN)/ruff format --check $(CHECKED)
-	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
-	$(BIN)/lint-imports --no-cache
+	@mkdir -p build
+	@status=0; \
+	$(BIN)/ruff check $(CHECKED) || status=1; \
+	$(BIN)/ruff format --check --quiet $(CHECKED) || status=1; \
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES)) || status=1; \
+	$(BIN)/lint-imports --no-cache >build/.imports 2>&1 || { cat build/.imports; status=1; }; \
+	exit $$status
 
 format: $(STAMP) ## put the sources in shape
 	$(BIN)/ruff check --fix-only --quiet $(CHECKED)

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Servers:
         self._stops.append(child.stop)
         deadline = time.monotonic() + START_SECONDS
         assert process.ready is not None
-        while not asyncio.run(_answer(process)):
+        while not _answer(process.ready()):
             if child.exit_code() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{process.name} did not start:\n{child.last_lines()}")
             time.sleep(0.05)
@@ -114,7 +114,7 @@ class Servers:
         self._stops.append(container.stop)
         bootstrap = f"127.0.0.1:{port}"
         deadline = time.monotonic() + START_SECONDS
-        while not asyncio.run(answers(bootstrap)):
+        while not _answer(answers(bootstrap)):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the container of {KAFKA_IMAGE} does not answer at {bootstrap}")
             time.sleep(0.2)
@@ -129,6 +129,10 @@ class Servers:
         return str(container.get_connection_url())
 
 
-async def _answer(process: Process) -> bool:
-    assert process.ready is not None
-    return await process.ready()
+def _answer(probe: Awaitable[bool]) -> bool:
+    # A loop of its own: asyncio.run would take the current loop away from pytest-asyncio.
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(probe)
+    finally:
+        loop.close()

@@ -162,11 +162,18 @@ class Supervisor:
 
     def restarts(self, name: str) -> int:
         """How often a process was started again."""
-        return next(watched.restarts for watched in self._all() if watched.process.name == name)
+        return self._named(name).restarts
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process by name: SIGKILL to see it come back, SIGSTOP to freeze it."""
+        self._named(name).child.signal(number)
 
     def not_ready(self) -> list[str]:
         """The names of what is being restarted or is not ready yet."""
         return [watched.process.name for watched in self._all() if not watched.ready]
+
+    def _named(self, name: str) -> _Watched:
+        return next(watched for watched in self._all() if watched.process.name == name)
 
     def _all(self) -> list[_Watched]:
         return [watched for stage in self._stages for watched in stage]
