@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 from balance_chain.core.keys import KeyDirectory
-from balance_chain.core.topics import ALERTS, BLOCKS, CHECKPOINTS, EVENTS, RAW
+from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
-from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
 from support.processes import Processes, Running
 from support.smallledger import SOURCE, SmallLedger
 from support.waiting import wait_until
+from support.writtenledger import Written, caught_up
 
 TABLES = {
     "shard": "shard",
@@ -29,43 +28,6 @@ TABLES = {
 }
 
 
-class Written:
-    """A small ledger and how much of it is on the topics."""
-
-    def __init__(self, settings: CommonSettings, ledger: SmallLedger) -> None:
-        self.settings = settings
-        self.ledger = ledger
-        self._done: dict[tuple[str, int], int] = {}
-
-    async def events(self, shard: int, count: int, **fields: object) -> None:
-        """Raw records, and events that say of them what the broker says."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka, acks="all")
-        await producer.start()
-        try:
-            headers = [("source", SOURCE.encode())]
-            for _ in range(count):
-                sent = await producer.send_and_wait(self.settings.topic(RAW), b"{}", partition=shard, headers=headers)
-                self.ledger.add_event(shard, rawpos=sent.offset, received_ms=sent.timestamp, **fields)  # type: ignore[arg-type]
-        finally:
-            await producer.stop()
-
-    async def flush(self) -> None:
-        """Append to the topics whatever the ledger has and they have not."""
-        for topic, lists in ((EVENTS, self.ledger.events), (BLOCKS, self.ledger.blocks)):
-            for shard, values in enumerate(lists):
-                await self._append(topic, shard, values)
-        await self._append(CHECKPOINTS, 0, self.ledger.checkpoints)
-
-    async def _append(self, topic: str, partition: int, values: Sequence[bytes]) -> None:
-        done = self._done.get((topic, partition), 0)
-        if len(values) > done:
-            writer = TailWriter(self.settings, self.settings.topic(topic), partition)
-            await writer.open()
-            await writer.append([OutRecord(None, value) for value in values[done:]])
-            await writer.close()
-            self._done[topic, partition] = len(values)
-
-
 @pytest.fixture
 async def written(topics: CommonSettings, keys: KeyDirectory) -> Written:
     ledger = SmallLedger(keys.log, keys.sealer, keys.gateway, topics.partitions)
@@ -76,14 +38,6 @@ async def written(topics: CommonSettings, keys: KeyDirectory) -> Written:
 async def database_pool(topics: CommonSettings) -> AsyncIterator[asyncpg.Pool]:
     async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "verifier"}) as pool:
         yield pool
-
-
-async def caught_up(pool: asyncpg.Pool, ledger: SmallLedger) -> bool:
-    """Whether every event, block and entry of the ledger is in the projection."""
-    rows = await pool.fetch("SELECT events_next, height FROM shard ORDER BY shard")
-    size = await pool.fetchval("SELECT size FROM log")
-    want = [(len(events), len(blocks) - 1) for events, blocks in zip(ledger.events, ledger.blocks, strict=True)]
-    return [tuple(row) for row in rows] == want and size == ledger.size
 
 
 async def projection(pool: asyncpg.Pool) -> dict[str, list[tuple[object, ...]]]:
@@ -107,15 +61,6 @@ async def alerts(settings: CommonSettings) -> list[dict[str, object]]:
     return found
 
 
-async def small(written: Written, rounds: int = 2) -> None:
-    for _ in range(rounds):
-        for shard in range(written.settings.partitions):
-            await written.events(shard, 3)
-            written.ledger.seal(shard)
-        written.ledger.checkpoint()
-    await written.flush()
-
-
 def start(processes: Processes, settings: CommonSettings, name: str = "worker", schema: str = "verifier") -> Running:
     return processes.start("balance-verifier", "worker", settings=settings, name=name, env={"verifier_schema": schema})
 
@@ -123,7 +68,7 @@ def start(processes: Processes, settings: CommonSettings, name: str = "worker", 
 async def test_a_true_log_is_recomputed_to_its_last_checkpoint_without_findings(
     written: Written, processes: Processes, database_pool: asyncpg.Pool
 ) -> None:
-    await small(written)
+    await written.rounds(2)
     start(processes, written.settings)
     await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
     assert await database_pool.fetchval("SELECT root FROM log") == written.ledger.root
@@ -135,7 +80,7 @@ async def test_a_true_log_is_recomputed_to_its_last_checkpoint_without_findings(
 async def test_a_changed_event_raises_a_critical_alert_with_both_hashes_and_other_shards_go_on(
     written: Written, processes: Processes, database_pool: asyncpg.Pool
 ) -> None:
-    await small(written, 1)
+    await written.rounds(1)
     for shard in (0, 1):
         await written.events(shard, 2)
         written.ledger.seal(shard)
@@ -179,7 +124,7 @@ async def test_a_checkpoint_over_another_history_does_not_count_and_is_told_with
 async def test_killed_and_started_again_it_goes_on_to_the_same_projection(
     written: Written, processes: Processes, database_pool: asyncpg.Pool
 ) -> None:
-    await small(written, 1)
+    await written.rounds(1)
     first = start(processes, written.settings)
     await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
     await written.events(0, 5, data={"digests": {"sha-256": "ab" * 32}})
@@ -207,7 +152,7 @@ async def test_killed_and_started_again_it_goes_on_to_the_same_projection(
 async def test_two_workers_at_once_write_each_row_once(
     written: Written, processes: Processes, database_pool: asyncpg.Pool
 ) -> None:
-    await small(written, 1)
+    await written.rounds(1)
     start(processes, written.settings, "one")
     start(processes, written.settings, "two")
     for _ in range(3):

@@ -46,13 +46,14 @@ def _api() -> int:
     settings = ApiSettings()
 
     async def work(service: Service) -> None:
+        await _migrate(settings)
         app = build_app(settings, service.health)
         await serve_app(app, settings.host, settings.verifier_api_port, service.stop)
 
     return run("verifier-api", settings, work, health_server=False)
 
 
-async def _migrate(settings: WorkerSettings) -> None:
+async def _migrate(settings: WorkerSettings | ApiSettings) -> None:
     pool = await connect(settings, settings.verifier_schema, size=1)
     try:
         await migrate(pool, PACKAGE, settings.verifier_schema)

@@ -125,6 +125,6 @@ def parse_cursor(text: str) -> tuple[str, int, int] | None:
         return None
     if not (isinstance(time, str) and type(first) is int and type(second) is int):
         return None
-    if "\0" in time or not all(-(2**31) <= first < 2**31 and -(2**63) <= second < 2**63 for _ in (0,)):
+    if "\0" in time or not (-(2**31) <= first < 2**31 and -(2**63) <= second < 2**63):
         return None
     return time, first, second

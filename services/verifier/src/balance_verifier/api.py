@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -10,10 +11,11 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from balance_chain.core.canonical import NotCanonical, decode_event
 from balance_chain.core.keys import KeyDirectory
-from balance_chain.runtime.db import connect, database_problems
+from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
+from balance_chain.runtime.logs import get_logger
 from balance_chain.web.app import create_app
-from balance_chain.web.problems import FieldError, ProblemError
+from balance_chain.web.problems import FieldError, ProblemError, problem_response
 from balance_verify.errors import VerifyError
 from balance_verify.note import VerifierKey
 from balance_verify.proof import MAX_BUNDLE_BYTES, ProofBundle
@@ -27,10 +29,13 @@ from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_j
 from balance_verifier.queries import FoundEvent, Queries
 from balance_verifier.settings import ApiSettings
 
+log = get_logger(__name__)
+
 NOT_YET_TYPE = "urn:balance:problem:not-yet"
 FIRST = ("", -1, -1)
 LAST = ("9999", 2**31 - 1, 2**63 - 1)
 LIST_LIMIT = 1000
+FILE_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
 
@@ -73,11 +78,11 @@ class Portal:
             raise ProblemError(404, "No such event", "no event of this source and id is in the ledger (yet)")
         return event
 
-    async def gateways(self) -> list[VerifierKey]:
-        """The gateways' keys that the genesis entry names."""
+    async def keys(self, role: str) -> list[VerifierKey]:
+        """The keys of a role (sealer, gateway) that the genesis entry names."""
         _, log = await self.queries.status()
         keys = genesis_of(log.genesis).verifier_keys() if log.genesis else ()
-        return [key for key in keys if key.name == f"{self.settings.origin}/gateway"]
+        return [key for key in keys if key.name == f"{self.settings.origin}/{role}"]
 
 
 def segments(request: Request, prefix: str) -> list[str]:
@@ -100,10 +105,17 @@ def build_app(settings: ApiSettings, health: Health) -> FastAPI:
             yield
 
     app = create_app("Balance Chain verifier 核验", health, lifespan=lifespan)
+    for kind in BROKEN:
+        app.add_exception_handler(kind, _database_away)
     _event_routes(app, portal)
     _block_routes(app, portal)
     _log_routes(app, portal)
     return app
+
+
+async def _database_away(_: Request, error: Exception) -> Response:
+    log.warning("database", error=repr(error))
+    return problem_response(503, "Not possible now", "the database does not answer", headers={"Retry-After": "2"})
 
 
 def _event_routes(app: FastAPI, portal: Portal) -> None:
@@ -129,7 +141,8 @@ def _event_routes(app: FastAPI, portal: Portal) -> None:
 
     @app.get("/v1/digests/{algorithm}/{hex}", summary="Every event that names a file's digest", tags=["events"])
     async def get_digest(algorithm: str, hex: str) -> Response:
-        found = await portal.queries.events_of_digest(algorithm.lower(), hex.lower(), LIST_LIMIT)
+        named = "\0" not in algorithm + hex
+        found = await portal.queries.events_of_digest(algorithm.lower(), hex.lower(), LIST_LIMIT) if named else []
         if not found:
             raise ProblemError(404, "No such digest", "no event in the ledger names this digest (yet)")
         return _json(
@@ -215,7 +228,10 @@ async def _proof(portal: Portal, source: str, id: str) -> Response:
     return Response(
         bundle.encode(),
         media_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{id}.proof.json"', "Cache-Control": "no-cache"},
+        headers={
+            "Content-Disposition": f'attachment; filename="{FILE_UNSAFE.sub("_", id)}.proof.json"',
+            "Cache-Control": "no-cache",
+        },
     )
 
 
@@ -229,11 +245,10 @@ async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
     except (VerifyError, msgspec.MsgspecError, KeyError, UnicodeError, RecursionError) as error:
         detail = "send the proof file as it was given"
         raise ProblemError(400, "Not a proof bundle", str(error), (FieldError("", str(error), detail),)) from None
-    keys = genesis_of((await portal.queries.status())[1].genesis).verifier_keys()
-    sealers = [key for key in keys if key.name.endswith("/sealer")]
+    sealers = await portal.keys("sealer")
     report = report_json(verify_bundle(bundle, portal.log_key, sealer_keys=sealers))
     if receipt is not None:
-        step = receipt_step(receipt, await _event_in(portal, bundle), await portal.gateways())
+        step = receipt_step(receipt, await _event_in(portal, bundle), await portal.keys("gateway"))
         report["steps"].append(step)
         report["ok"] = report["ok"] and (step["result"] == MATCHES or not step["needed"])
     return report

@@ -13,6 +13,8 @@ from balance_verify import jcs
 
 CRITICAL: Final = "critical"
 NOT_COUNTING: Final = "medium"
+MAX_TEXT: Final = 2000
+"""Longest text kept of a value, in characters."""
 
 TITLES: Final[dict[str, tuple[str, str]]] = {
     "event_missing": ("事件缺失", "An event record is missing"),
@@ -44,6 +46,11 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
 """What each code means, in Chinese and English."""
 
 
+def plain(text: str) -> str:
+    """Text without what UTF-8 or PostgreSQL cannot hold: lone surrogates and NUL become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One fault: `place` is topic, partition and offset; `expected` was due, `got` was there."""
 
@@ -55,6 +62,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     shard: int | None = None
     severity: str = CRITICAL
     halts: bool = False
+
+    def __post_init__(self) -> None:
+        # What was found may be any bytes; a finding is text that a database, JSON and a reader can take.
+        for name in ("expected", "got", "detail"):
+            msgspec.structs.force_setattr(self, name, plain(getattr(self, name))[:MAX_TEXT])
 
     def id(self, origin: str) -> str:
         """The same fault at the same place of the same log always has the same id (32 hex digits)."""

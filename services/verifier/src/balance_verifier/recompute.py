@@ -20,7 +20,7 @@ from balance_verify.note import VerifierKey
 from balance_verify.topicvalues import BlockRecord
 
 from balance_verifier.findings import CRITICAL, NOT_COUNTING, Finding
-from balance_verifier.rows import BlockRow, DigestRow, EventRow, ShardState, digests_in, event_name
+from balance_verifier.rows import BlockRow, DigestRow, EventRow, ShardState, digests_in, event_name, within_columns
 
 HASH_BYTES: Final = 32
 
@@ -108,6 +108,8 @@ class ShardCheck:
         place = f"{self._events_place}{offset}"
         try:
             event = decode_event(value)
+            if not within_columns(event):
+                raise NotCanonical("event", "a number or a text is out of bounds", "see the format")
         except NotCanonical as error:
             findings.append(self._finding("event_unreadable", place, "a canonical event", error.problem))
             return EventRow(self._shard, offset, b"", "", "", "", None, "", "", False, -1, -1, leaf, value), []

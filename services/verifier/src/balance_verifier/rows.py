@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from balance_chain.core.counting import NONE_YET, ZERO_PREV
+from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
 
 NAME_BYTES: Final = 16
@@ -77,6 +78,12 @@ class BlockRow(msgspec.Struct, frozen=True):
     leaves: bytes
 
 
+def within_columns(event: CanonicalEvent) -> bool:
+    """Whether the projection can hold it: whole raw positions, and names without NUL."""
+    names = (event.source, event.id, event.type, event.caseid or "", event.time, event.receivedtime)
+    return 0 <= event.rawgen < 2**31 and 0 <= event.rawpos < 2**63 and not any("\0" in name for name in names)
+
+
 def event_name(source: str, id: str) -> bytes:
     """16 bytes that stand for (source, id) in the index."""
     return hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=NAME_BYTES).digest()
@@ -88,7 +95,7 @@ def digests_in(data: Any) -> Iterator[tuple[str, str]]:
         for key, value in data.items():
             if key == "digests" and isinstance(value, dict):
                 for algorithm, digest in value.items():
-                    if isinstance(digest, str):
+                    if isinstance(digest, str) and "\0" not in algorithm + digest:
                         yield algorithm, digest.lower()
             else:
                 yield from digests_in(value)
