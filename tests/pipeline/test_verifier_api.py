@@ -199,3 +199,40 @@ async def test_what_is_no_bundle_is_a_400_and_a_huge_body_a_413(client: httpx.As
         answer = await client.post("/v1/verify", content=body)
         assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), body[:20]
     assert (await client.post("/v1/verify", content=b" " * 5_000_000)).status_code == 413
+
+
+async def test_the_page_says_what_this_is_in_chinese_and_english_and_needs_no_script(client: httpx.AsyncClient) -> None:
+    english = await client.get("/", headers={"Accept-Language": "en-GB,en;q=0.9"})
+    chinese = await client.get("/", headers={"Accept-Language": "zh-CN"})
+    asked = await client.get("/?lang=zh", headers={"Accept-Language": "en"})
+    assert 'lang="en"' in english.text
+    assert "demo, no login" in english.text
+    assert 'lang="zh-CN"' in chinese.text
+    assert "无需登录" in chinese.text
+    assert "无需登录" in asked.text
+    for page in (english, chinese):
+        assert "<script" not in page.text
+        assert " style=" not in page.text
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert (await client.get("/static/verifier.css")).status_code == 200
+
+
+async def test_the_page_finds_events_by_name_case_and_digest(client: httpx.AsyncClient) -> None:
+    covered = await client.get("/find", params={"source": SOURCE, "id": "e-0-1"})
+    assert "under a signed checkpoint" in covered.text
+    assert f"{path('e-0-1', '/proof')}" in covered.text
+    waiting = await client.get("/find", params={"source": SOURCE, "id": "waiting"})
+    assert "not yet" in waiting.text
+    case = await client.get("/find", params={"caseid": "（2026）京0491民初1号", "lang": "zh"})
+    assert case.text.count("<tr>") == 4
+    assert "下一页" in case.text
+    digest = await client.get("/find", params={"algorithm": "sha-256", "digest": HEX})
+    assert "with-file" in digest.text
+    assert (await client.get("/find", params={"source": SOURCE, "id": "nobody"})).status_code == 404
+    assert (await client.get("/find")).status_code == 400
+
+
+async def test_what_people_type_is_shown_as_text(client: httpx.AsyncClient) -> None:
+    page = await client.get("/find", params={"caseid": "<script>alert(1)</script>"})
+    assert page.status_code == 404
+    assert "<script" not in page.text

@@ -6,18 +6,15 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from balance_chain.core.canonical import NotCanonical, decode_event
-from balance_chain.core.keys import KeyDirectory
-from balance_chain.runtime.db import BROKEN, connect, database_problems
+from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.logs import get_logger
 from balance_chain.web.app import create_app
 from balance_chain.web.problems import FieldError, ProblemError, problem_response
 from balance_verify.errors import VerifyError
-from balance_verify.note import VerifierKey
 from balance_verify.proof import MAX_BUNDLE_BYTES, ProofBundle
 from balance_verify.verify import MATCHES, NOT_YET, verify_bundle
 from fastapi import FastAPI, Query, Request, Response
@@ -25,74 +22,19 @@ from fastapi.responses import PlainTextResponse
 
 from balance_verifier import answers
 from balance_verifier.logcheck import genesis_of
+from balance_verifier.pages import add_pages
+from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
-from balance_verifier.queries import FoundEvent, Queries
+from balance_verifier.queries import FoundEvent
 from balance_verifier.settings import ApiSettings
 
 log = get_logger(__name__)
 
 NOT_YET_TYPE = "urn:balance:problem:not-yet"
-FIRST = ("", -1, -1)
 LAST = ("9999", 2**31 - 1, 2**63 - 1)
-LIST_LIMIT = 1000
 FILE_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
-
-
-class Portal:
-    """What the routes share: the projection, the log's public key, settings."""
-
-    def __init__(self, settings: ApiSettings) -> None:
-        self.settings = settings
-        self.log_key: VerifierKey = KeyDirectory.load(settings.keys).log_vkey
-        self._queries: Queries | None = None
-
-    @property
-    def queries(self) -> Queries:
-        """The projection; there from the application's start."""
-        if self._queries is None:
-            raise ProblemError(503, "Not possible now", "the database is not connected yet")
-        return self._queries
-
-    @asynccontextmanager
-    async def lifespan(self, health: Health) -> AsyncIterator[None]:
-        pool = await connect(self.settings, self.settings.verifier_schema)
-        health.add_check("database", lambda: database_problems(pool))
-        health.add_check("log", self._log_problems)
-        self._queries = Queries(pool)
-        try:
-            yield
-        finally:
-            self._queries = None
-            await pool.close()
-
-    async def _log_problems(self) -> list[str]:
-        _, log = await self.queries.status()
-        return [] if log.genesis else ["the worker has not verified the genesis entry yet"]
-
-    async def find(self, source: str, id: str) -> FoundEvent:
-        """The event of this name, or 404."""
-        event = await self.queries.event(source, id) if "\0" not in source + id else None
-        if event is None:
-            raise ProblemError(404, "No such event", "no event of this source and id is in the ledger (yet)")
-        return event
-
-    async def keys(self, role: str) -> list[VerifierKey]:
-        """The keys of a role (sealer, gateway) that the genesis entry names."""
-        _, log = await self.queries.status()
-        keys = genesis_of(log.genesis).verifier_keys() if log.genesis else ()
-        return [key for key in keys if key.name == f"{self.settings.origin}/{role}"]
-
-
-def segments(request: Request, prefix: str) -> list[str]:
-    """The decoded segments of a path behind `prefix`: a %2F inside one is part of it, not a separator."""
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    parts = raw.split(b"?", 1)[0].removeprefix(prefix.encode()).split(b"/")
-    try:
-        return [unquote_to_bytes(part).decode() for part in parts]
-    except UnicodeDecodeError:
-        raise ProblemError(400, "The path is not UTF-8", "percent-encode identifiers as UTF-8") from None
 
 
 def build_app(settings: ApiSettings, health: Health) -> FastAPI:
@@ -107,6 +49,7 @@ def build_app(settings: ApiSettings, health: Health) -> FastAPI:
     app = create_app("Balance Chain verifier 核验", health, lifespan=lifespan)
     for kind in BROKEN:
         app.add_exception_handler(kind, _database_away)
+    add_pages(app, portal)
     _event_routes(app, portal)
     _block_routes(app, portal)
     _log_routes(app, portal)
@@ -156,7 +99,7 @@ def _event_routes(app: FastAPI, portal: Portal) -> None:
         if "\0" in caseid:
             raise ProblemError(404, "No such case", "no event of this case is in the ledger (yet)")
         limit = portal.settings.verifier_page_size
-        found = await portal.queries.events_of_case(caseid, _place(after, FIRST), limit + 1)
+        found = await portal.queries.events_of_case(caseid, place_of(after), limit + 1)
         if not found and after is None:
             raise ProblemError(404, "No such case", "no event of this case is in the ledger (yet)")
         page = found[:limit]
@@ -173,7 +116,7 @@ def _block_routes(app: FastAPI, portal: Portal) -> None:
     @app.get("/v1/blocks", summary="Recomputed blocks, newest first", tags=["blocks"])
     async def get_blocks(shard: Annotated[int | None, Query(ge=0, lt=2**31)] = None, after: Cursor = None) -> Response:
         limit = portal.settings.verifier_page_size
-        found = await portal.queries.blocks(shard, _place(after, LAST), limit + 1)
+        found = await portal.queries.blocks(shard, place_of(after, LAST), limit + 1)
         page = found[:limit]
         more = answers.cursor(page[-1].time, page[-1].shard, page[-1].height) if len(found) > limit else None
         return _json({"blocks": list(map(answers.block_json, page)), "next": more})
@@ -269,17 +212,6 @@ async def _body(request: Request) -> bytes:
         if len(body) > MAX_BUNDLE_BYTES:
             raise ProblemError(413, "Too large", f"a proof has at most {MAX_BUNDLE_BYTES} bytes")
     return bytes(body)
-
-
-def _place(cursor: str | None, start: tuple[str, int, int]) -> tuple[str, int, int]:
-    if cursor is None:
-        return start
-    place = answers.parse_cursor(cursor)
-    if place is None:
-        raise ProblemError(
-            400, "Not a cursor", errors=(FieldError("/query/after", "not a cursor of ours", "use `next`"),)
-        )
-    return place
 
 
 def _json(value: dict[str, Any]) -> Response:

@@ -1,0 +1,92 @@
+"""What the routes of API and pages share: the projection, the log's public key, and how paths and cursors are read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.runtime.db import connect, database_problems
+from balance_chain.runtime.health import Health
+from balance_chain.web.problems import FieldError, ProblemError
+from balance_verify.note import VerifierKey
+from fastapi import Request
+
+from balance_verifier import answers
+from balance_verifier.logcheck import genesis_of
+from balance_verifier.queries import FoundEvent, Queries
+from balance_verifier.settings import ApiSettings
+
+LIST_LIMIT: Final = 1000
+"""Most rows of a list that has no pages."""
+
+FIRST: Final = ("", -1, -1)
+
+
+class Portal:
+    """What the routes share: the projection, the log's public key, settings."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.log_key: VerifierKey = KeyDirectory.load(settings.keys).log_vkey
+        self._queries: Queries | None = None
+
+    @property
+    def queries(self) -> Queries:
+        """The projection; there from the application's start."""
+        if self._queries is None:
+            raise ProblemError(503, "Not possible now", "the database is not connected yet")
+        return self._queries
+
+    @asynccontextmanager
+    async def lifespan(self, health: Health) -> AsyncIterator[None]:
+        pool = await connect(self.settings, self.settings.verifier_schema)
+        health.add_check("database", lambda: database_problems(pool))
+        health.add_check("log", self._log_problems)
+        self._queries = Queries(pool)
+        try:
+            yield
+        finally:
+            self._queries = None
+            await pool.close()
+
+    async def _log_problems(self) -> list[str]:
+        _, log = await self.queries.status()
+        return [] if log.genesis else ["the worker has not verified the genesis entry yet"]
+
+    async def find(self, source: str, id: str) -> FoundEvent:
+        """The event of this name, or 404."""
+        event = await self.queries.event(source, id) if "\0" not in source + id else None
+        if event is None:
+            raise ProblemError(404, "No such event", "no event of this source and id is in the ledger (yet)")
+        return event
+
+    async def keys(self, role: str) -> list[VerifierKey]:
+        """The keys of a role (sealer, gateway) that the genesis entry names."""
+        _, log = await self.queries.status()
+        keys = genesis_of(log.genesis).verifier_keys() if log.genesis else ()
+        return [key for key in keys if key.name == f"{self.settings.origin}/{role}"]
+
+
+def segments(request: Request, prefix: str) -> list[str]:
+    """The decoded segments of a path behind `prefix`: a %2F inside one is part of it, not a separator."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    parts = raw.split(b"?", 1)[0].removeprefix(prefix.encode()).split(b"/")
+    try:
+        return [unquote_to_bytes(part).decode() for part in parts]
+    except UnicodeDecodeError:
+        raise ProblemError(400, "The path is not UTF-8", "percent-encode identifiers as UTF-8") from None
+
+
+def place_of(cursor: str | None, start: tuple[str, int, int] = FIRST) -> tuple[str, int, int]:
+    """Where a page begins: behind the cursor given, or at the start of the list."""
+    if cursor is None:
+        return start
+    place = answers.parse_cursor(cursor)
+    if place is None:
+        raise ProblemError(
+            400, "Not a cursor", errors=(FieldError("/query/after", "not a cursor of ours", "use `next`"),)
+        )
+    return place
