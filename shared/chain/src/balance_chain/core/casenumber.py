@@ -20,6 +20,8 @@ FIRST_YEAR: Final = 2016
 _CN: Final = re.compile(
     r"（(20[0-9]{2})）(最高法|[一-龥](?:[0-9]{2}){0,2})(知?)([一-龥]{1,4})([1-9][0-9]*)号(之[一二三四五六七八九十]+)?"
 )
+_OLD_FORM: Final = "字第"
+"""Marks a number from before 2016; the new form would read its last letters as a type."""
 _SEVERAL: Final = re.compile(r"[0-9]+号?(?:[、，,;；]|至|-|—|~|和|及)[0-9]+号|号.*[、，,;；].*号")
 _LEGACY: Final = re.compile(r"（(1[0-9]{3}|20[0-9]{2})）[^（）]{0,40}字第?[^（）]{1,40}号?(之[一二三四五六七八九十]+)?")
 _US: Final = re.compile(r"us-([a-z0-9]{2,20})/([A-Za-z0-9][A-Za-z0-9:._-]{0,60})")
@@ -60,6 +62,9 @@ class CaseId:
 
 def parse_subject(text: str) -> CaseId:
     """Normalise a subject, or say why it names no single case."""
+    match = _CN.fullmatch(text)
+    if match is not None and _OLD_FORM not in text and (parsed := _numbered(match)) is not None:
+        return parsed  # normal already, as most are
     stripped = _INVISIBLE.sub("", text).strip()
     if len(stripped) > MAX_LENGTH:
         raise CaseNumberError("subject_invalid", f"is longer than {MAX_LENGTH} characters", "send one case number")
@@ -84,18 +89,25 @@ def _united_states(text: str) -> CaseId:
 
 def _chinese(text: str) -> CaseId:
     folded = _SPACE.sub("", unicodedata.normalize("NFKC", text)).translate(_BRACKETS)
-    # 字第 marks the old form; the new one would read its last letters as a type.
-    match = None if "字第" in folded else _CN.fullmatch(folded)
+    match = None if _OLD_FORM in folded else _CN.fullmatch(folded)
     if match is not None:
-        year, court, intellectual, kind, serial, _ = match.groups()
-        if int(year) < FIRST_YEAR:
+        parsed = _numbered(match)
+        if parsed is None:
             raise CaseNumberError(
                 "subject_invalid", f"is in the form that began in {FIRST_YEAR}, with an earlier year", "check the year"
             )
-        return CaseId(folded, "cn", courtcode=court, year=int(year), kind=intellectual + kind, serial=int(serial))
+        return parsed
     if _SEVERAL.search(folded):
         raise CaseNumberError("several_cases", "names several cases", "send one event for each case")
     match = _LEGACY.fullmatch(folded)
     if match is not None:
         return CaseId(" ".join(text.split()), "legacy", year=int(match[1]))
     raise CaseNumberError("subject_invalid", "is not a case number", "send one like （2026）京0491民初88号")
+
+
+def _numbered(match: re.Match[str]) -> CaseId | None:
+    """The case of a number in the form of 2016; None where its year lies before that form."""
+    year, court, intellectual, kind, serial, _ = match.groups()
+    if int(year) < FIRST_YEAR:
+        return None
+    return CaseId(match[0], "cn", courtcode=court, year=int(year), kind=intellectual + kind, serial=int(serial))
