@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -90,7 +91,7 @@ async def test_a_changed_event_raises_a_critical_alert_with_both_hashes_and_othe
     found = await wait_until(lambda: alerts(written.settings), 40)
     assert [alert["rule"] for alert in found] == ["verifier.leaf"]
     sealed = BlockRecord.parse(written.ledger.blocks[0][1]).leaves[32:64].hex()
-    assert (found[0]["place"], found[0]["got"], found[0]["severity"]) == ("litigation.events/0@4", sealed, "critical")
+    assert (found[0]["place"], found[0]["got"], found[0]["severity"]) == ("litigation.events/0@4", sealed, "C")
     assert found[0]["expected"] != sealed
     heights = "SELECT height FROM shard ORDER BY shard"
     await wait_until(lambda: _equals(database_pool, heights, [0, 1]), 20)
@@ -200,3 +201,46 @@ async def test_an_event_that_differs_from_its_raw_record_is_found(
 async def _rows(pool: asyncpg.Pool, count: int) -> list[asyncpg.Record] | None:
     rows: list[asyncpg.Record] = await pool.fetch("SELECT code, place FROM finding ORDER BY code")
     return rows if len(rows) >= count else None
+
+
+async def test_what_the_real_sealer_and_notary_write_is_recomputed_without_findings(
+    topics: CommonSettings, written: Written, processes: Processes, database_pool: asyncpg.Pool
+) -> None:
+    written.ledger.checkpoints.clear()
+    await processes.run("balance-sealer", "genesis", settings=topics)
+    small_blocks = {"max_events": 8, "max_wait_ms": 50, "genesis": True}
+    processes.start("balance-sealer", "sealer", settings=topics, env=small_blocks)
+    processes.start("balance-sealer", "notary", settings=topics)
+    start(processes, topics)
+    for _ in range(3):
+        for shard in range(topics.partitions):
+            await written.events(shard, 10)
+        await written.flush()
+
+    async def all_covered() -> bool:
+        rows = await database_pool.fetch(
+            "SELECT start, height, (SELECT heights[shard + 1] FROM log) AS covered FROM shard"
+        )
+        return all(row["start"] == 30 and row["height"] == row["covered"] for row in rows)
+
+    await wait_until(all_covered, 60)
+    assert await database_pool.fetch("SELECT * FROM finding") == []
+    indexes = [row[0] for row in await database_pool.fetch("SELECT log_index FROM block ORDER BY log_index")]
+    assert indexes == list(range(1, len(indexes) + 1))
+
+
+@pytest.mark.parametrize("point", ["verifier.before_commit:2", "verifier.after_commit:2"])
+async def test_killed_around_a_commit_it_goes_on_without_loss_or_double(
+    written: Written, processes: Processes, database_pool: asyncpg.Pool, tmp_path: Path, point: str
+) -> None:
+    await written.rounds(2)
+    marker = tmp_path / "marker"
+    env = {"verifier_batch_events": 2, "BALANCE_KILL_POINT": point, "BALANCE_KILL_MARKER": marker}
+    first = processes.start("balance-verifier", "worker", settings=written.settings, env=env)
+    assert await first.ended(40) == -9
+    assert marker.exists()
+    start(processes, written.settings, "again")
+    await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
+    rows = await projection(database_pool)
+    assert [row[-1] for row in rows["event"]] == [value for shard in written.ledger.events for value in shard]
+    assert await database_pool.fetch("SELECT * FROM finding") == []

@@ -13,6 +13,10 @@ from balance_verify import jcs
 
 CRITICAL: Final = "critical"
 NOT_COUNTING: Final = "medium"
+SEVERITIES: Final = {CRITICAL: "C", NOT_COUNTING: "M"}
+"""The letters that every alert on the topic uses."""
+NO_SHARD: Final = -1
+"""The shard of a fault in the log as a whole."""
 MAX_TEXT: Final = 2000
 """Longest text kept of a value, in characters."""
 
@@ -75,23 +79,29 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alert_record(finding: Finding, origin: str, found_time: str) -> bytes:
-    """The value written to `integrity.alerts`: who raised it, what was found where, and both values."""
+    """The value written to `integrity.alerts`: an alert's first revision as every alert has it, and both values."""
     zh, en = TITLES[finding.code]
     return jcs.dumps(
         {
+            "courtcode": None,
             "detail": finding.detail,
             "expected": finding.expected,
             "got": finding.got,
             "id": finding.id(origin),
+            "judged": found_time,
+            "numbers": {},
             "origin": origin,
             "place": finding.place,
-            "producer": "verifier",
-            "raised": found_time,
+            "private": False,
             "revision": 1,
             "rule": f"verifier.{finding.code}",
-            "severity": finding.severity,
-            "shard": finding.shard,
+            "severity": SEVERITIES[finding.severity],
+            "shard": finding.shard if finding.shard is not None else NO_SHARD,
+            "start": finding.place,
+            "state": "open",
+            "subject": finding.place,
             "title": {"en": en, "zh": zh},
-            "v": 1,
+            "triggers": [],
+            "version": "1.0",
         }
     )

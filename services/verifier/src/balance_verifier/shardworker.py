@@ -15,6 +15,7 @@ from aiokafka import ConsumerRecord
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 from balance_verify.note import VerifierKey
 
@@ -108,7 +109,9 @@ class ShardWorker:
             halting = halting or outcome
         batch.findings += await raw.compare(batch.events)
         if batch.events or batch.blocks or check.state() != batch.before:
+            hit("verifier.before_commit")
             await self._repository.commit_shard(batch, check.state())
+            hit("verifier.after_commit")
             metrics.EVENTS.labels(self._shard).inc(len(batch.events))
             metrics.BLOCKS.labels(self._shard).inc(len(batch.blocks))
             metrics.BATCH_SECONDS.labels(self._shard).observe(time.monotonic() - started)
