@@ -82,6 +82,8 @@ def test_several_cases_in_one_subject_are_refused_as_such(text: str) -> None:
         "us-/1",
         "us-nysd/",
         "号" * 400,
+        f"（2026）京0491民初{'9' * 5000}号",
+        f"（2026）京0491民初1号之{'一' * 5000}",
     ],
 )
 def test_what_is_no_case_number_is_refused(text: str) -> None:

@@ -18,12 +18,14 @@ MAX_LENGTH: Final = 300
 FIRST_YEAR: Final = 2016
 
 _CN: Final = re.compile(
-    r"（(20[0-9]{2})）(最高法|[一-龥](?:[0-9]{2}){0,2})(知?)([一-龥]{1,4})([1-9][0-9]*)号(之[一二三四五六七八九十]+)?"
+    r"（(20[0-9]{2})）(最高法|[一-龥](?:[0-9]{2}){0,2})(知?)([一-龥]{1,4})([1-9][0-9]{0,11})号(之[一二三四五六七八九十]{1,4})?"
 )
 _OLD_FORM: Final = "字第"
 """Marks a number from before 2016; the new form would read its last letters as a type."""
 _SEVERAL: Final = re.compile(r"[0-9]+号?(?:[、，,;；]|至|-|—|~|和|及)[0-9]+号|号.*[、，,;；].*号")
-_LEGACY: Final = re.compile(r"（(1[0-9]{3}|20[0-9]{2})）[^（）]{0,40}字第?[^（）]{1,40}号?(之[一二三四五六七八九十]+)?")
+_LEGACY: Final = re.compile(
+    r"（(1[0-9]{3}|20[0-9]{2})）[^（）]{0,40}字第?[^（）]{1,40}号?(之[一二三四五六七八九十]{1,4})?"
+)
 _US: Final = re.compile(r"us-([a-z0-9]{2,20})/([A-Za-z0-9][A-Za-z0-9:._-]{0,60})")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,250}")
 _BRACKETS: Final = str.maketrans(
