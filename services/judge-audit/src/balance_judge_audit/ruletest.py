@@ -1,4 +1,5 @@
-"""Runs the readable cases of `rules/tests/*.yaml`: events on one side, the alerts that must follow on the other.
+"""Runs the readable cases of `rules/tests/*.yaml`: events on one side, the alerts that must follow on the
+other.
 
 A case is fed to the real engine. Each event has the `time` at which it happened, and may have `received` and
 `recorded` (both the same as `time` where absent); at the end ledger time passes to `until` on every shard.

@@ -1,0 +1,187 @@
+"""Applies a shard's records to rule state: load what is touched, let the engine decide, write all in one
+transaction.
+
+The shard's applied position is moved in that transaction by compare-and-swap, so records carried twice are
+skipped and a worker that should be dead changes nothing. What was computed before a failure is thrown away.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from balance_chain.core.canonical import NotCanonical, decode_event
+from balance_chain.core.errors import BalanceError
+from balance_chain.core.times import parse_ms
+from balance_chain.runtime.db import BROKEN
+from balance_chain.runtime.killpoints import hit
+from balance_chain.runtime.logs import get_logger
+
+from balance_judge_audit import metrics, repository
+from balance_judge_audit.engine.alerts import Revision
+from balance_judge_audit.engine.book import RuleBook
+from balance_judge_audit.engine.facts import CaseState
+from balance_judge_audit.engine.gap import GapEngine
+from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
+from balance_judge_audit.errors import Fenced
+from balance_judge_audit.repository import Pool, Unreadable
+
+NOT_NOW: Final[tuple[type[Exception], ...]] = (Fenced, *BROKEN)
+
+_log: Final = get_logger("balance_judge_audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of `litigation.events` as it was carried here."""
+
+    offset: int
+    value: bytes
+
+
+class Applier:
+    """One shard's state in this process: its position, and the cases seen of late."""
+
+    def __init__(
+        self, pool: Pool, book: RuleBook, places: Places, clocks: Clocks, shard: int, partitions: int, cached_cases: int
+    ) -> None:
+        self._pool = pool
+        self._book = book
+        self._clocks = clocks
+        self._engine = ShardEngine(book, places, clocks)
+        self._shard = shard
+        self._partitions = partitions
+        self._cached = cached_cases
+        self._state: ShardState | None = None
+        self._cases: OrderedDict[str, CaseState] = OrderedDict()
+
+    async def position(self) -> int:
+        """Offset of the first record not yet applied."""
+        if self._state is None:
+            async with self._pool.acquire() as connection:
+                self._state = await repository.load_shard(connection, self._shard)
+        return self._state.applied
+
+    def forget(self) -> None:
+        """Drops everything held in memory: it is read from the database again."""
+        self._state = None
+        self._cases.clear()
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Applies records that follow on the position without a gap; those before it are skipped.
+
+        A record that the engine cannot take is found by applying one at a time, kept in `unreadable`, and
+        passed over.
+        """
+        applied = await self.position()
+        records = [record for record in records if record.offset >= applied]
+        if not records:
+            return
+        try:
+            with metrics.BATCH_SECONDS.time():
+                await self._transaction(records, skip=None)
+        except NOT_NOW:
+            self.forget()
+            raise
+        except Exception as error:
+            self.forget()
+            _log.exception("not_applied", shard=self._shard, first=records[0].offset, count=len(records))
+            if len(records) > 1:
+                for record in records:
+                    await self.apply([record])
+            else:
+                await self.position()
+                await self._transaction(records, skip=f"{type(error).__name__}: {error}")
+        except BaseException:
+            self.forget()
+            raise
+
+    async def _transaction(self, records: Sequence[Record], skip: str | None) -> None:
+        state = self._state
+        assert state is not None
+        before = state.applied
+        incoming, unreadable = _decode(records, skip)
+        latest = max([state.ledger_time, *(parse_ms(each.event.receivedtime) for each in incoming)])
+        async with self._pool.acquire() as connection, connection.transaction():
+            wanted = {each.event.caseid for each in incoming if each.event.caseid is not None}
+            unknown = sorted(wanted - self._cases.keys())
+            loaded, due = await repository.load_cases(connection, self._shard, unknown, latest)
+            for caseid, case in loaded.items():
+                self._cases.setdefault(caseid, case)
+            cases = {caseid: self._cases[caseid] for caseid in {*wanted, *due} if caseid in self._cases}
+            result = self._engine.apply(state, cases, incoming)
+            state.applied = records[-1].offset + 1
+            await repository.move_shard(connection, before, state)
+            await repository.save_cases(connection, self._shard, cases, result.touched, self._clocks.grace_ms)
+            await repository.hold(connection, self._shard, before, result.held)
+            await repository.say(connection, result.revisions)
+            if unreadable:
+                await repository.note_unreadable(connection, self._shard, unreadable)
+            hit("audit-before-commit")
+        hit("audit-after-commit")
+        self._remember(cases)
+        _measure(self._shard, state, len(incoming), result.uncounted, len(unreadable), result.revisions)
+
+    def _remember(self, cases: dict[str, CaseState]) -> None:
+        for caseid, case in cases.items():
+            self._cases[caseid] = case
+            self._cases.move_to_end(caseid)
+        while len(self._cases) > self._cached:
+            self._cases.popitem(last=False)
+
+    async def across(self) -> None:
+        """Takes the facts that every shard has passed to the rules across shards. Whoever does it, the answer
+        is the same.
+        """
+        rule = self._book.gap
+        if rule is None:
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            await repository.lock(connection, repository.ACROSS_LOCK)
+            watermark = await repository.watermark(connection, self._partitions)
+            facts = await repository.take_held(connection, watermark)
+            names = sorted({fact.source for fact in facts})
+            sources = await repository.load_sources(connection, names, watermark)
+            if not facts and not sources:
+                return
+            lateness = self._clocks.lateness_ms
+            revisions = GapEngine(rule, lateness).apply(sources, facts, watermark)
+            timed = {name: (state, state.wake(rule, lateness)) for name, state in sources.items()}
+            await repository.save_sources(connection, timed)
+            await repository.say(connection, revisions)
+        for revision in revisions:
+            metrics.REVISIONS.labels(revision.rule, revision.state).inc()
+
+
+def _decode(records: Sequence[Record], skip: str | None) -> tuple[list[Incoming], list[Unreadable]]:
+    incoming: list[Incoming] = []
+    unreadable: list[Unreadable] = []
+    for record in records:
+        problem = skip
+        if problem is None:
+            try:
+                event = decode_event(record.value)
+                parse_ms(event.receivedtime)
+                incoming.append(Incoming(record.offset, event, record.value))
+                continue
+            except NotCanonical as error:
+                problem = str(error)
+            except BalanceError as error:
+                problem = f"receivedtime {error}"
+        leaf = hashlib.sha256(b"\x00" + record.value).hexdigest()
+        unreadable.append(Unreadable(record.offset, leaf, problem))
+        _log.error("unreadable", offset=record.offset, leaf=leaf, problem=problem)
+    return incoming, unreadable
+
+
+def _measure(
+    shard: int, state: ShardState, events: int, uncounted: int, unreadable: int, revisions: Sequence[Revision]
+) -> None:
+    name = str(shard)
+    metrics.EVENTS.labels(name).inc(events)
+    metrics.UNCOUNTED.labels(name).inc(uncounted)
+    metrics.UNREADABLE.labels(name).inc(unreadable)
+    metrics.LEDGER_TIME.labels(name).set(state.ledger_time / 1000)
+    for revision in revisions:
+        metrics.REVISIONS.labels(revision.rule, revision.state).inc()

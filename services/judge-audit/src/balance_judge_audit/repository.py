@@ -1,0 +1,271 @@
+"""All SQL of the worker: rule state, positions, alerts and outbox, written in one transaction a batch.
+
+What the API reads is in `queries`. A method that is given a connection belongs to its caller's transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import asyncpg
+import msgspec
+from balance_chain.core.counting import EventCounter
+from balance_chain.core.times import parse_ms
+
+from balance_judge_audit.engine.alerts import Revision
+from balance_judge_audit.engine.facts import CaseState
+from balance_judge_audit.engine.gap import SequenceFact, SourceState
+from balance_judge_audit.engine.shard import ShardState
+from balance_judge_audit.errors import Fenced
+
+Pool = asyncpg.Pool
+Connection = Any
+"""asyncpg's pool hands out proxies, which its types tell apart from connections."""
+
+Channel = Literal["topic", "gateway"]
+CHANNELS: Final[tuple[Channel, ...]] = ("topic", "gateway")
+# One writer of alerts at a time: numbers rise in the order of commits, and facts across shards are taken once.
+ALERTS_LOCK: Final = 0x42414C01
+ACROSS_LOCK: Final = 0x42414C02
+GATEWAY_LOCK: Final = 0x42414C03
+
+_pack: Final = msgspec.msgpack.Encoder()
+_case: Final = msgspec.msgpack.Decoder(CaseState)
+_source: Final = msgspec.msgpack.Decoder(SourceState)
+_facts: Final = msgspec.msgpack.Decoder(list[SequenceFact])
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that could not be applied."""
+
+    offset: int
+    leaf: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A revision that is still to be sent."""
+
+    number: int
+    id: str
+    revision: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """One batch's facts for rules across shards."""
+
+    shard: int
+    first_offset: int
+    facts: list[SequenceFact]
+
+
+async def load_shard(connection: Connection, shard: int) -> ShardState:
+    """Where a shard stands; a new one begins at offset 0."""
+    await connection.execute(
+        "INSERT INTO shard (shard, applied, rawgen, rawpos, ledger_time)"
+        " VALUES ($1, 0, 0, -1, 0) ON CONFLICT DO NOTHING",
+        shard,
+    )
+    row = await connection.fetchrow("SELECT applied, rawgen, rawpos, ledger_time FROM shard WHERE shard = $1", shard)
+    assert row is not None
+    return ShardState(shard, row["applied"], EventCounter(row["rawgen"], row["rawpos"]), row["ledger_time"])
+
+
+async def move_shard(connection: Connection, before: int, state: ShardState) -> None:
+    """Moves the position if nobody else has; else Fenced, and the transaction is to be given up."""
+    status = await connection.execute(
+        "UPDATE shard SET applied = $3, rawgen = $4, rawpos = $5, ledger_time = $6 WHERE shard = $1 AND applied = $2",
+        state.shard,
+        before,
+        state.applied,
+        state.counter.rawgen,
+        state.counter.rawpos,
+        state.ledger_time,
+    )
+    if status != "UPDATE 1":
+        raise Fenced("shard", f"{state.shard} is no longer at offset {before}", "load its position again")
+
+
+async def load_cases(
+    connection: Connection, shard: int, caseids: Sequence[str], before: int
+) -> tuple[dict[str, CaseState], list[str]]:
+    """These cases, and all of the shard whose timers ledger time is about to pass; also says which those are."""
+    rows = await connection.fetch(
+        "SELECT caseid, state, wake FROM case_state WHERE caseid = ANY($1::text[])"
+        " UNION SELECT caseid, state, wake FROM case_state WHERE shard = $2 AND wake < $3",
+        caseids,
+        shard,
+        before,
+    )
+    due = [row["caseid"] for row in rows if row["wake"] is not None and row["wake"] < before]
+    return {row["caseid"]: _case.decode(row["state"]) for row in rows}, due
+
+
+async def save_cases(
+    connection: Connection, shard: int, cases: Mapping[str, CaseState], touched: Iterable[str], grace_ms: int
+) -> None:
+    """Writes back the cases that changed."""
+    names = sorted(touched)
+    if not names:
+        return
+    await connection.execute(
+        "INSERT INTO case_state (caseid, shard, state, wake)"
+        " SELECT caseid, $2, state, wake FROM unnest($1::text[], $3::bytea[], $4::bigint[]) AS t (caseid, state, wake)"
+        " ON CONFLICT (caseid) DO UPDATE SET shard = excluded.shard, state = excluded.state, wake = excluded.wake",
+        names,
+        shard,
+        [_pack.encode(cases[name]) for name in names],
+        [cases[name].wake(grace_ms) for name in names],
+    )
+
+
+async def hold(connection: Connection, shard: int, first_offset: int, facts: list[SequenceFact]) -> None:
+    """Keeps a batch's facts for the rules across shards."""
+    if facts:
+        await connection.execute(
+            "INSERT INTO held (shard, first_offset, min_time, facts) VALUES ($1, $2, $3, $4)",
+            shard,
+            first_offset,
+            min(fact.time for fact in facts),
+            _pack.encode(facts),
+        )
+
+
+async def watermark(connection: Connection, partitions: int) -> int:
+    """The ledger time that every shard has reached; 0 while one has none."""
+    row = await connection.fetchrow("SELECT count(*) AS shards, min(ledger_time) AS time FROM shard")
+    return int(row["time"]) if row["shards"] >= partitions else 0
+
+
+async def lock(connection: Connection, number: int) -> None:
+    """Waits for the others who hold this lock, until the end of the transaction."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", number)
+
+
+async def take_held(connection: Connection, before: int) -> list[SequenceFact]:
+    """Takes the facts before a ledger time out; those of the same batch that are not before it stay."""
+    rows = await connection.fetch("DELETE FROM held WHERE min_time < $1 RETURNING shard, first_offset, facts", before)
+    taken: list[SequenceFact] = []
+    for row in rows:
+        facts = _facts.decode(row["facts"])
+        taken += [fact for fact in facts if fact.time < before]
+        await hold(connection, row["shard"], row["first_offset"], [fact for fact in facts if fact.time >= before])
+    return taken
+
+
+async def load_sources(connection: Connection, names: Sequence[str], before: int) -> dict[str, SourceState]:
+    """These sources' counters, and those that are due."""
+    rows = await connection.fetch(
+        "SELECT source, state FROM source_state WHERE source = ANY($1::text[]) OR wake < $2", names, before
+    )
+    return {row["source"]: _source.decode(row["state"]) for row in rows}
+
+
+async def save_sources(connection: Connection, sources: Mapping[str, tuple[SourceState, int | None]]) -> None:
+    """Writes the counters back, each with its next timer."""
+    names = sorted(sources)
+    if names:
+        await connection.execute(
+            "INSERT INTO source_state (source, state, wake)"
+            " SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[])"
+            " ON CONFLICT (source) DO UPDATE SET state = excluded.state, wake = excluded.wake",
+            names,
+            [_pack.encode(sources[name][0]) for name in names],
+            [sources[name][1] for name in names],
+        )
+
+
+async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
+    """Stores revisions and puts those that are not private into the outbox."""
+    if not revisions:
+        return
+    await lock(connection, ALERTS_LOCK)
+    for revision in revisions:
+        number = await connection.fetchval("SELECT nextval('alert_number')")
+        value = msgspec.json.encode(revision)
+        judged = parse_ms(revision.judged)
+        body = value.decode()
+        await connection.execute(
+            "INSERT INTO alert_revision (id, revision, number, private, body) VALUES ($1, $2, $3, $4, $5)",
+            revision.id,
+            revision.revision,
+            number,
+            revision.private,
+            body,
+        )
+        await connection.execute(
+            "INSERT INTO alert (id, number, revision, rule, severity, state, private, subject, courtcode, raised, judged,"
+            " body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)"
+            " ON CONFLICT (id) DO UPDATE SET number = excluded.number, revision = excluded.revision,"
+            " severity = excluded.severity, state = excluded.state, private = excluded.private,"
+            " courtcode = excluded.courtcode, judged = excluded.judged, body = excluded.body,"
+            " raised = CASE WHEN alert.private AND NOT excluded.private THEN excluded.raised ELSE alert.raised END",
+            revision.id,
+            number,
+            revision.revision,
+            revision.rule,
+            revision.severity,
+            revision.state,
+            revision.private,
+            revision.subject,
+            revision.courtcode,
+            judged,
+            body,
+        )
+        if not revision.private:
+            await connection.executemany(
+                "INSERT INTO outbox (number, channel, id, revision, value) VALUES ($1, $2, $3, $4, $5)",
+                [(number, channel, revision.id, revision.revision, value) for channel in CHANNELS],
+            )
+
+
+async def note_unreadable(connection: Connection, shard: int, records: Sequence[Unreadable]) -> None:
+    """Keeps what could not be applied where somebody will see it."""
+    await connection.executemany(
+        "INSERT INTO unreadable (shard, record_offset, leaf, problem) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        [(shard, each.offset, each.leaf, each.problem[:1000]) for each in records],
+    )
+
+
+async def outgoing(connection: Connection, channel: Channel, most: int) -> list[Outgoing]:
+    """What is still to be sent, in the order in which it was said."""
+    rows = await connection.fetch(
+        "SELECT number, id, revision, value FROM outbox WHERE channel = $1 ORDER BY number LIMIT $2", channel, most
+    )
+    return [Outgoing(row["number"], row["id"], row["revision"], row["value"]) for row in rows]
+
+
+async def sent(connection: Connection, channel: Channel, numbers: Sequence[int]) -> None:
+    """Takes what was sent out of the outbox."""
+    await connection.execute("DELETE FROM outbox WHERE channel = $1 AND number = ANY($2::bigint[])", channel, numbers)
+
+
+async def outbox_size(connection: Connection) -> dict[str, int]:
+    """How many revisions wait, by channel."""
+    rows = await connection.fetch("SELECT channel, count(*) AS waiting FROM outbox GROUP BY channel")
+    return {**dict.fromkeys(CHANNELS, 0), **{row["channel"]: row["waiting"] for row in rows}}
+
+
+async def own_sequence(connection: Connection) -> int:
+    """The next number of our own counter as a source."""
+    return int(await connection.fetchval("SELECT next FROM own_sequence"))
+
+
+async def use_sequence(connection: Connection, used: int) -> None:
+    """The number was accepted: the next one follows."""
+    await connection.execute("UPDATE own_sequence SET next = $1 + 1 WHERE next = $1", used)
+
+
+async def note_undeliverable(connection: Connection, item: Outgoing, status: int, answer: str) -> None:
+    """Keeps an alert that the gateway refused for good."""
+    await connection.execute(
+        "INSERT INTO undeliverable (id, revision, status, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        item.id,
+        item.revision,
+        status,
+        answer[:2000],
+    )

@@ -1,0 +1,56 @@
+"""Settings of the judge-audit service: what every service has, and its own."""
+
+from pathlib import Path
+
+from balance_chain.runtime.settings import CommonSettings
+from pydantic import Field, SecretStr
+
+
+class AuditSettings(CommonSettings):
+    """What the worker and the API share."""
+
+    audit_schema: str = Field("audit", description="PostgreSQL schema of rule state and alerts.")
+    grace_seconds: float = Field(
+        600.0, ge=0, description="Ledger time for which a case must be quiet before anything in it is called absent."
+    )
+    lateness_seconds: float = Field(
+        60.0, ge=0, description="Ledger time after which a number missing from a source's counter is called a gap."
+    )
+    rules: Path | None = Field(None, description="Directory of the rule book; none: the one that is installed.")
+
+
+class WorkerSettings(AuditSettings):
+    """Settings of `balance-judge-audit worker`."""
+
+    health_port: int = Field(8088, ge=0, description="Port of /livez, /readyz and /metrics.")
+    audit_group: str = Field("balance-judge-audit", description="Consumer group that shares out the shards.")
+    audit_batch_events: int = Field(2000, ge=1, description="Most records that one transaction takes.")
+    audit_batch_seconds: float = Field(0.2, gt=0, description="Longest wait for a batch to fill, in seconds.")
+    audit_retry_seconds: float = Field(1.0, gt=0, description="Wait before something that failed is tried again.")
+    audit_behind_bound: int = Field(50_000, ge=1, description="Records behind above which the worker is not ready.")
+    audit_case_cache: int = Field(20_000, ge=0, description="Cases whose state each shard keeps in memory.")
+    audit_source: str = Field("urn:balance-demo:judge-audit", description="URI under which alerts are sent as events.")
+    audit_token: SecretStr | None = Field(None, description="Token of that source at the gateway.")
+    audit_token_file: Path | None = Field(
+        None, description="File that holds it; none: judge-audit.token in the keys folder. Absent: alerts are not sent."
+    )
+    gateway_url: str = Field("http://127.0.0.1:8081", description="Gateway that takes alerts as events.")
+    gateway_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one answer of the gateway.")
+
+    def token(self) -> str | None:
+        """The token, from the setting or its file; read anew each time, so that it can arrive later."""
+        if self.audit_token is not None:
+            return self.audit_token.get_secret_value()
+        path = self.audit_token_file or self.keys / "judge-audit.token"
+        try:
+            return path.read_text(encoding="utf-8").strip() or None
+        except OSError:
+            return None
+
+
+class ApiSettings(AuditSettings):
+    """Settings of `balance-judge-audit api`."""
+
+    port: int = Field(8083, ge=0, description="Port of the API and the page.")
+    page_size: int = Field(100, ge=1, le=1000, description="Alerts of one answer, where none is asked for.")
+    stream_poll_seconds: float = Field(0.5, gt=0, description="How often the stream looks for new revisions.")
