@@ -79,6 +79,7 @@ class StackOptions:
     max_wait_ms: int = 200
     checkpoint_interval_ms: int = 300
     grace_seconds: float = 5.0
+    lateness_seconds: float = 5.0
     log_level: str = "INFO"
 
 
@@ -212,6 +213,7 @@ def services(settings: CommonSettings, options: StackOptions) -> tuple[Process, 
         process(
             "judge-audit", "balance-judge-audit", "worker", ports.judge_audit,
             health_port=ports.judge_audit, grace_seconds=options.grace_seconds,
+            lateness_seconds=options.lateness_seconds, gateway_url=Urls.of(ports).gateway,
         ),
         process("judge-audit-api", "balance-judge-audit", "api", ports.judge_audit_api, port=ports.judge_audit_api),
     )  # fmt: skip

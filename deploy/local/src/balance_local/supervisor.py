@@ -110,9 +110,12 @@ class Supervisor:
             stage.append(watched)
             watched.watcher = asyncio.create_task(self._watch(watched), name=f"watch {process.name}")
         deadline = time.monotonic() + ready_seconds
-        async with asyncio.TaskGroup() as group:
-            for watched in stage:
-                group.create_task(self._wait_ready(watched, deadline))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for watched in stage:
+                    group.create_task(self._wait_ready(watched, deadline))
+        except* StartFailed as failed:
+            raise StartFailed("\n\n".join(str(each) for each in failed.exceptions)) from None
 
     async def stop(self) -> None:
         """End all stages, the last one first; every child is waited for."""
