@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.settings import CommonSettings
-from balance_sealer.blocks import build_block
-from balance_sealer.errors import NotaryRefusal
 from support.ledger import put_events, read_shard
 from support.processes import Processes
 from support.waiting import wait_until

@@ -5,6 +5,7 @@ on a chain that was read or acknowledged whole, one block an append, so a block 
 always counts: that is how a start finds firm ground without reading the log from the beginning.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ from balance_verify.entry import BlockHeader, entry_hash
 from balance_verify.note import VerifierKey
 
 from balance_sealer import metrics
-from balance_sealer.blocks import build_block, chain_after, fitting, read_block
+from balance_sealer.blocks import SealedBlock, build_block, chain_after, fitting, read_block
 from balance_sealer.checkpoints import Covered, read_covered, sealer_keys
 from balance_sealer.errors import BrokenChain, GenesisMissing
 from balance_sealer.settings import SealerSettings
@@ -68,7 +69,7 @@ class Sealer:
             async with PartitionReader(
                 self._settings, self._settings.topic(EVENTS), shard, chain.next_offset
             ) as reader:
-                await self._seal(chain, reader, writer)
+                await self.seal_chain(chain, reader, writer)
         finally:
             await writer.close()
 
@@ -136,54 +137,70 @@ class Sealer:
                 found.append(block)
         return found
 
-    async def _seal(self, chain: BlockChain, reader: PartitionReader, writer: TailWriter) -> None:
+    async def seal_chain(self, chain: BlockChain, reader: PartitionReader, writer: TailWriter) -> None:
+        """Goes on from the chain's end for ever; `writer` is open at the tail that the chain ends in.
+
+        In a backlog the next block is read and hashed while the one before it is on its way; it is sent only
+        after that one's acknowledgement.
+        """
         limits = self._settings
-        shard = chain.shard
-        part = f"shard {shard}"
         pending: list[ConsumerRecord] = []
         held_bytes = 0
         due = 0.0
-        while True:
-            wait = max(0.0, due - time.monotonic()) if pending else IDLE_SECONDS
-            records = await reader.read(limits.max_events - len(pending), wait)
-            if records:
-                _check_contiguous(records, chain.next_offset + len(pending), shard)
-                if not pending:
+        sealed = chain.next_offset
+        on_its_way: asyncio.Task[None] | None = None
+        try:
+            while True:
+                wait = max(0.0, due - time.monotonic()) if pending else IDLE_SECONDS
+                records = await reader.read(limits.max_events - len(pending), wait)
+                if records:
+                    _check_contiguous(records, chain.next_offset + len(pending), chain.shard)
+                    if not pending:
+                        due = time.monotonic() + limits.max_wait_ms / 1000
+                    pending += records
+                    held_bytes += sum([len(record.value) for record in records])
+                full = len(pending) >= limits.max_events or held_bytes >= limits.max_bytes
+                if pending and (full or time.monotonic() >= due):
+                    count = len(pending)
+                    if held_bytes > limits.max_bytes:
+                        count = fitting([len(record.value) for record in pending], count, limits.max_bytes)
+                    block = self._build(chain, pending[:count])
+                    if on_its_way is not None:
+                        await on_its_way
+                        sealed = block.header.from_
+                    hit("sealer.before_append")
+                    on_its_way = asyncio.create_task(self._append(writer, block, pending[:count]))
+                    chain.extend(block.header, block.entry)
+                    del pending[:count]
+                    held_bytes = sum([len(record.value) for record in pending])
                     due = time.monotonic() + limits.max_wait_ms / 1000
-                pending += records
-                held_bytes += sum([len(record.value) for record in records])
-            full = len(pending) >= limits.max_events or held_bytes >= limits.max_bytes
-            if pending and (full or time.monotonic() >= due):
-                sizes = [len(record.value) for record in pending]
-                count = fitting(sizes, limits.max_events, limits.max_bytes)
-                await self._append(chain, writer, pending[:count])
-                del pending[:count]
-                held_bytes = sum(sizes[count:])
-                due = time.monotonic() + limits.max_wait_ms / 1000
-            self._runner.report(shard, chain.next_offset)
-            end = reader.highwater(shard)
-            if end is not None:
-                self._health.behind(part, end - chain.next_offset, limits.ready_behind)
+                if on_its_way is not None and (not full or on_its_way.done()):
+                    await on_its_way
+                    on_its_way, sealed = None, chain.next_offset
+                self._runner.report(chain.shard, sealed)
+                end = reader.highwater(chain.shard)
+                if end is not None:
+                    self._health.behind(f"shard {chain.shard}", end - sealed, limits.ready_behind)
+        finally:
+            if on_its_way is not None:
+                on_its_way.cancel()
+                await asyncio.wait({on_its_way})
 
-    async def _append(self, chain: BlockChain, writer: TailWriter, records: list[ConsumerRecord]) -> None:
-        shard = str(chain.shard)
-        with batch_span(metrics.TRACER, metrics.SPAN_SEAL, (r.headers for r in records), shard=shard):
-            block = build_block(
-                chain,
-                [record.value for record in records],
-                origin=self._settings.origin,
-                now_ms=self._clock(),
-                key=self._key,
-            )
-            hit("sealer.before_append")
-            with metrics.APPEND_SECONDS.time():
-                out = OutRecord(shard.encode(), block.value, timestamp_ms=parse_ms(block.header.time))
-                await writer.append([out])
-            hit("sealer.after_append")
-        chain.extend(block.header, block.entry)
-        metrics.EVENTS.labels(shard).inc(len(records))
+    def _build(self, chain: BlockChain, records: list[ConsumerRecord]) -> SealedBlock:
+        values = [record.value for record in records]
+        return build_block(chain, values, origin=self._settings.origin, now_ms=self._clock(), key=self._key)
+
+    async def _append(self, writer: TailWriter, block: SealedBlock, records: list[ConsumerRecord]) -> None:
+        shard = str(block.header.shard)
+        with (
+            batch_span(metrics.TRACER, metrics.SPAN_SEAL, (r.headers for r in records), shard=shard),
+            metrics.APPEND_SECONDS.time(),
+        ):
+            await writer.append([OutRecord(shard.encode(), block.value, timestamp_ms=parse_ms(block.header.time))])
+        hit("sealer.after_append")
+        metrics.EVENTS.labels(shard).inc(block.header.count)
         metrics.BLOCKS.labels(shard).inc()
-        metrics.HEIGHT.labels(shard).set(chain.height)
+        metrics.HEIGHT.labels(shard).set(block.header.height)
 
 
 def _built_on(blocks: list[tuple[BlockHeader, bytes]]) -> int | None:
