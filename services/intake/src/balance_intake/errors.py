@@ -5,7 +5,8 @@ BalanceError
 ├── RawGone           retention removed raw records that were not normalised
 ├── GenerationAhead   events knows a later generation of raw than this process
 ├── DatabaseAway      PostgreSQL did not answer
-└── IntakeFull        as many events are in flight as the settings allow
+├── IntakeFull        as many events are in flight as the settings allow
+└── CommitFailed      events were not promised
 """
 
 from balance_chain.core.errors import BalanceError
@@ -25,6 +26,10 @@ class GenerationAhead(BalanceError):
 
 class DatabaseAway(BalanceError):
     """PostgreSQL did not answer: wait and try again."""
+
+
+class CommitFailed(BalanceError):
+    """These events were not promised: sending them again is safe."""
 
 
 class IntakeFull(BalanceError):

@@ -20,20 +20,21 @@ from balance_chain.core.rawrecord import mac_raw, make_headers
 from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Source
 from balance_chain.runtime.casekeys import CaseKeyStore
-from balance_chain.runtime.db import AWAY
+from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.telemetry import inject
 from balance_verify.receipt import Receipt
 
 from balance_intake import metrics
 from balance_intake.checks import FUTURE_MS, Checked, Checker, Fault
 from balance_intake.deployment import Deployment
-from balance_intake.errors import DatabaseAway, IntakeFull
+from balance_intake.errors import CommitFailed, DatabaseAway, IntakeFull
 from balance_intake.model import EventKey
 from balance_intake.rawproducer import RawOut, RawProducer
-from balance_intake.repository import Repository
+from balance_intake.repository import DATABASE_ERRORS, Repository
 from balance_intake.settings import GatewaySettings
 
 Clock = Callable[[], float]
+_log = get_logger("balance_intake.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Gateway:
         self._mac = deployment.keys.gateway_mac
         self._queue: list[_Pending] = []
         self._waiting = asyncio.Event()
+        self._committing: set[EventKey] = set()
         self._in_flight = 0
 
     async def accept(self, values: Sequence[bytes], source: Source) -> list[Outcome]:
@@ -164,27 +166,35 @@ class Gateway:
             started = time.monotonic()
             try:
                 await self._commit(batch)
-            except BalanceError as error:
+            except Exception as error:  # whatever it is, these events are not promised and the next commit is tried
                 metrics.UNAVAILABLE.inc(sum(not item.outcome.done() for item in batch))
-                _settle(batch, Unavailable(error))
-            except BaseException:
-                _settle(batch, Unavailable(DatabaseAway("gateway", "did not finish", "send again")))
+                _log.warning("commit_failed", events=len(batch), error=f"{type(error).__name__}: {error}")
+                known = error if isinstance(error, BalanceError) else CommitFailed("gateway", "failed", "send again")
+                _settle(batch, Unavailable(known))
+            except asyncio.CancelledError:
+                _settle(batch, Unavailable(CommitFailed("gateway", "is stopping", "send again")))
                 raise
+            finally:
+                self._committing.difference_update(item.key for item in batch)
+                self._waiting.set()
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
             metrics.COMMIT_EVENTS.observe(len(batch))
 
     def _take(self) -> list[_Pending]:
-        """The next commit: distinct keys, so that a repeat within a batch is answered after the first."""
-        batch: dict[EventKey, _Pending] = {}
+        """The next commit: keys that no other commit holds, so that a repeat sent at once waits for the first."""
+        batch: list[_Pending] = []
         later: list[_Pending] = []
         for position, item in enumerate(self._queue):
             if len(batch) >= self._settings.commit_events:
                 later += self._queue[position:]
                 break
-            if batch.setdefault(item.key, item) is not item:
+            if item.key in self._committing:
                 later.append(item)
+            else:
+                self._committing.add(item.key)
+                batch.append(item)
         self._queue = later
-        return list(batch.values())
+        return batch
 
     async def _commit(self, batch: list[_Pending]) -> None:
         reserved = await self._repository.reserve([(item.key, item.digest, item.checked.case.caseid) for item in batch])
@@ -229,7 +239,7 @@ class Gateway:
     async def _keys_of(self, caseids: Iterable[str]) -> Mapping[str, CaseKey]:
         try:
             return await self._case_keys.get_many(caseids)
-        except AWAY as error:
+        except DATABASE_ERRORS as error:
             raise DatabaseAway("database", f"no answer ({error!r})", "see that PostgreSQL is up") from error
 
     def _sign(self, key: EventKey, digest: bytes, case_key: CaseKey) -> bytes:

@@ -17,6 +17,8 @@ from balance_intake.errors import DatabaseAway
 from balance_intake.model import Claim, EventKey, Holder
 
 SCHEMA: Final = "intake"
+DATABASE_ERRORS: Final[tuple[type[BaseException], ...]] = (*AWAY, asyncpg.PostgresError)
+"""Whatever PostgreSQL or the way to it may say: wait and try again."""
 CACHED_PEOPLE: Final = 50_000
 """References of people kept in memory."""
 
@@ -202,8 +204,8 @@ class Repository:
     async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             return await self._pool.fetch(query, *arguments)
-        except AWAY as error:
-            raise DatabaseAway("database", f"no answer ({error!r})", "see that PostgreSQL is up") from error
+        except DATABASE_ERRORS as error:
+            raise DatabaseAway("database", f"no answer ({error!r})", "see that it is up and migrated") from error
 
 
 def _person_key(person: RegistryRef) -> bytes:
