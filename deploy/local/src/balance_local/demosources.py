@@ -5,11 +5,9 @@ For one machine only. Promises a file that is replaced as a whole, and left alon
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import yaml
-from balance_chain.core.sources import Source
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.simulator.sources import JUDGE_AUDIT, registrations
 
@@ -22,7 +20,7 @@ def register_demo_sources(settings: CommonSettings) -> None:
 
     It fits `Stack(register_sources=…)`.
     """
-    document = {"sources": [_item(registration.source()) for registration in registrations()]}
+    document = {"sources": [each.entry() for each in registrations()]}
     text = HEADING + yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
     _write(settings.sources, text)
     own = next(each for each in registrations() if each.uri == JUDGE_AUDIT)
@@ -36,19 +34,3 @@ def _write(path: Path, text: str) -> None:
     partial.touch(mode=0o600)
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
-
-
-def _item(source: Source) -> dict[str, object]:
-    item: dict[str, object] = {
-        "uri": source.uri,
-        "zh": source.zh,
-        "en": source.en,
-        "transport": source.transport,
-        "types": list(source.types),
-        "courts": list(source.courts),
-    }
-    if source.token_sha256 is not None:
-        item["token_sha256"] = source.token_sha256
-    if source.key is not None:
-        item["key"] = base64.b64encode(source.key).decode()
-    return item
