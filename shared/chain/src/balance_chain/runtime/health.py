@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from balance_chain.core.errors import BalanceError
 from balance_chain.runtime.settings import CommonSettings
 
 Check = Callable[[], Awaitable[list[str]]]
@@ -101,6 +102,10 @@ def health_routes(health: Health) -> list[Route]:
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
+class ServerEnded(BalanceError):
+    """The HTTP server did not start, or stopped without being asked."""
+
+
 class QuietServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process has its own."""
 
@@ -125,6 +130,9 @@ async def serve_app(app: object, host: str, port: int, stop: asyncio.Event) -> N
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await serving
+            raise ServerEnded("http", f"server on {host}:{port} ended by itself", "see the log above")
     finally:
         stopping.cancel()
         server.should_exit = True
