@@ -244,3 +244,21 @@ async def test_killed_around_a_commit_it_goes_on_without_loss_or_double(
     rows = await projection(database_pool)
     assert [row[-1] for row in rows["event"]] == [value for shard in written.ledger.events for value in shard]
     assert await database_pool.fetch("SELECT * FROM finding") == []
+
+
+async def test_when_the_database_drops_every_connection_it_goes_on_by_itself(
+    written: Written, processes: Processes, database_pool: asyncpg.Pool
+) -> None:
+    await written.rounds(1)
+    worker = start(processes, written.settings)
+    await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
+    for _ in range(3):
+        async with database_pool.acquire() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await written.rounds(1)
+    await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
+    assert worker.alive
+    assert await database_pool.fetch("SELECT * FROM finding") == []

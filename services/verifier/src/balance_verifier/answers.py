@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from balance_verify.entry import GenesisHeader
 
 from balance_verifier.proofs import state_of
@@ -49,7 +50,7 @@ def event_json(event: FoundEvent, *, whole: bool = False) -> dict[str, Any]:
         },
     }
     if whole:
-        answer["event"] = json.loads(event.value)
+        answer["event"] = msgspec.Raw(event.value)
     return answer
 
 

@@ -70,7 +70,7 @@ def _event_routes(app: FastAPI, portal: Portal) -> None:
         if len(parts) > 2 and parts[-1] == "proof":
             return await _proof(portal, "/".join(parts[:-2]), parts[-2])
         event = await portal.find("/".join(parts[:-1]), parts[-1])
-        return _json(answers.event_json(event, whole=event.type != ""))
+        return _json(answers.event_json(event, whole=True))
 
     @app.get("/v1/events/{source:path}/{id}/proof", summary="Proof bundle of an event", tags=["events"])
     async def get_proof(request: Request, source: str, id: str) -> Response:

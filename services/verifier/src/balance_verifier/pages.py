@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
+import msgspec
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -89,7 +89,7 @@ def _language(request: Request, asked: str | None) -> Language:
 def _event_page(request: Request, language: Language, event: FoundEvent | None) -> HTMLResponse:
     if event is None:
         return _page(request, language, "message.html", 404, message="none")
-    content = json.dumps(json.loads(event.value), ensure_ascii=False, indent=2) if event.type else repr(event.value)
+    content = msgspec.json.format(event.value, indent=2).decode()
     answer = answers.event_json(event)
     return _page(request, language, "event.html", event=answer, state=f"state_{state_of(event)}", content=content)
 

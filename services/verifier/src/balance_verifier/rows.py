@@ -91,17 +91,23 @@ def event_name(source: str, id: str) -> bytes:
 
 def digests_in(data: Any) -> Iterator[tuple[str, str]]:
     """Every (algorithm, hex) under a member `digests`, anywhere in an event's data."""
-    if isinstance(data, dict):
-        for key, value in data.items():
-            if key == "digests" and isinstance(value, dict):
-                for algorithm, digest in value.items():
-                    if isinstance(digest, str) and "\0" not in algorithm + digest:
-                        yield algorithm, digest.lower()
-            else:
-                yield from digests_in(value)
-    elif isinstance(data, list):
-        for item in data:
-            yield from digests_in(item)
+    waiting = [data]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += item
+        elif isinstance(item, dict):
+            for key, value in item.items():
+                if key == "digests" and isinstance(value, dict):
+                    yield from _digest_members(value)
+                else:
+                    waiting.append(value)
+
+
+def _digest_members(digests: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for algorithm, digest in digests.items():
+        if isinstance(digest, str) and "\0" not in algorithm + digest:
+            yield algorithm, digest.lower()
 
 
 def raw_problem(row: EventRow, raw_source: str, raw_timestamp_ms: int) -> tuple[str, str] | None:

@@ -19,6 +19,9 @@ class WorkerSettings(CommonSettings):
     verifier_poll_seconds: float = Field(
         default=0.5, gt=0, description="Longest wait for new records before looking at the other topic, in seconds."
     )
+    verifier_behind_records: int = Field(
+        default=100_000, ge=0, description="Event records of a shard not yet taken above which it is not ready."
+    )
     verifier_retry_seconds: float = Field(
         default=5.0, gt=0, description="Wait before a shard that cannot go on is tried again, in seconds."
     )

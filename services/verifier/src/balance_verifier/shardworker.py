@@ -121,6 +121,10 @@ class ShardWorker:
             metrics.FINDINGS.labels(finding.code).inc()
             log.error("finding", code=finding.code, place=finding.place, expected=finding.expected, got=finding.got)
         self._committed.set()
+        high = events.highwater(self._shard)
+        if high is not None:
+            behind = max(0, high - check.state().events_next)
+            self._health.behind(self.part, behind, settings.verifier_behind_records)
         if halting is not None:
             raise Halted(halting)
 

@@ -45,7 +45,6 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
     health.add_check("topics", lambda: topic_problems(settings))
     try:
         repository = Repository(pool, settings.origin, settings.database_timeout_seconds)
-        await repository.prepare(settings.partitions)
         committed = asyncio.Event()
         log_worker = LogWorker(settings, repository, health, log_key, committed)
 
@@ -56,8 +55,10 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
             sealers = sealers_of(genesis_of(log_worker.state.genesis))
             await ShardWorker(settings, repository, health, number, sealers, committed).run(stop)
 
+        loop = _Loop(settings, repository, health, stop)
+        await loop.keep("start", lambda: repository.prepare(settings.partitions))
+        health.forget("start")
         async with asyncio.TaskGroup() as group:
-            loop = _Loop(settings, repository, health, stop)
             group.create_task(loop.keep(LOG_PART, lambda: log_worker.run(stop)))
             group.create_task(loop.keep(ALERTS_PART, lambda: publish_findings(settings, repository, health, stop)))
             for number in range(settings.partitions):
@@ -94,6 +95,10 @@ class _Loop:
                 wait = MOVED_PAUSE_SECONDS
                 self._health.problem(part, f"waiting: {error!r}")
                 log.warning("waiting", part=part, error=repr(error))
+            except Exception as error:
+                # A fault of ours in one part must not take the others down; it is shown until a turn succeeds.
+                self._health.problem(part, f"failed: {error!r}")
+                log.exception("failed", part=part)
             self._health.progress(part)
             await pause(self._stop, wait)
 
@@ -104,7 +109,10 @@ class _Loop:
         )
         self._health.problem(part, f"records are gone: {error}")
         log.error("finding", code=finding.code, place=part, got=str(error))
-        await self._repository.add_findings([finding])
+        try:
+            await self._repository.add_findings([finding])
+        except BROKEN as refusal:
+            log.warning("waiting", part=part, error=repr(refusal))
 
 
 async def _first(event: asyncio.Event, stop: asyncio.Event) -> None:
