@@ -1,0 +1,1 @@
+"""The command `balance-chain`; exits.py lists the exit codes."""

@@ -38,18 +38,18 @@ _LEADING_MARK = re.compile(
 )
 
 _SIDES = (
-    "court", "clerk", "debtors?", "trustee", "movant", "creditor", "plaintiffs?", "defendants?", "petitioner", "respondent",
-    "appellant", "appellee", "government", "united states", r"u\.?\s?s\.?", "part(?:y|ies)", "counsel",
+    "court", "clerk", "debtors?", "trustee", "movant", "creditor", "plaintiffs?", "defendants?", "petitioner",
+    "respondent", "appellant", "appellee", "government", "united states", r"u\.?\s?s\.?", "part(?:y|ies)", "counsel",
 )  # fmt: skip
 _PAPERS_OF_A_SIDE = (
     "motion", "application", "objection", "notice", "order", "response", "reply", "answer", "report", "certificate",
-    "certification", "memorandum", "brief", "opposition", "request", "submission", "statement", "declaration", "designation",
-    "evidence", "stipulation", "plan", "final", "exhibit", "letter", "income", "supplement", "trial", "witness", "proposed",
-    "affidavit", "initial", "status",
+    "certification", "memorandum", "brief", "opposition", "request", "submission", "statement", "declaration",
+    "designation", "evidence", "stipulation", "plan", "final", "exhibit", "letter", "income", "supplement", "trial",
+    "witness", "proposed", "affidavit", "initial", "status",
 )  # fmt: skip
 _QUALIFIERS = (
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
-    r"\d{1,2}(?:st|nd|rd|th)", "amended", "amd", "corrected", "revised", "modified", "supplemental", "supplementary",
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", r"\d{1,2}(?:st|nd|rd|th)", "amended", "amd", "corrected", "revised", "modified", "supplemental", "supplementary",
     "additional", "renewed", "interim", r"final(?! decree)", "preliminary", "pre-?confirmation(?= cert)", "emergency",
     "expedited", "accelerated", "urgent", r"ex\s*-?\s*parte", "joint", "jointly", "consent(?= (?:letter|motion|order))",
     "agreed", "unopposed", "uncontested", r"assented(?:\s*-?\s*to)", "contested", "stipulated", "limited", "omnibus",

@@ -1,0 +1,59 @@
+"""`balance-chain prove` fetches a proof bundle from the verifier; `balance-chain verify` checks one offline."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from balance_verify.__main__ import main as verify_main
+
+from .exits import CommandFailed, Exit, write_bytes
+from .output import people, results
+
+REQUEST_SECONDS: Final = 30.0
+
+
+def fetch_bundle(source: str, event_id: str, url: str, *, client: httpx.Client | None = None) -> bytes:
+    """The bundle of an event, or why there is none."""
+    address = f"{url.rstrip('/')}/v1/events/{quote(source, safe='')}/{quote(event_id, safe='')}/proof"
+    own = client or httpx.Client(timeout=REQUEST_SECONDS)
+    try:
+        response = own.get(address)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise CommandFailed(Exit.UNAVAILABLE, f"cannot reach the verifier at {url}: {error}") from None
+    finally:
+        if client is None:
+            own.close()
+    if response.status_code == 200:
+        return response.content
+    code = Exit.UNAVAILABLE if response.status_code >= 500 or response.status_code == 429 else Exit.REFUSED
+    raise CommandFailed(code, f"no proof of {source} {event_id}: {_detail(response)}")
+
+
+def prove(source: str, event_id: str, url: str, output: Path | None) -> Exit:
+    """Writes the bundle to a file, or to stdout."""
+    bundle = fetch_bundle(source, event_id, url)
+    if output is None:
+        results.file.write(bundle.decode("utf-8"))
+        results.file.write("" if bundle.endswith(b"\n") else "\n")
+        return Exit.DONE
+    write_bytes(output, bundle)
+    people.print(f"wrote {output}; check it with: balance-chain verify {output} --vkey FILE", markup=False)
+    return Exit.DONE
+
+
+def verify(bundle: Path, vkey: Path, *, operator_only: bool, as_json: bool) -> Exit:
+    """The same program that a stranger runs: `balance-verify`."""
+    arguments = [str(bundle), "--vkey", str(vkey)]
+    arguments += ["--operator-only"] if operator_only else []
+    arguments += ["--json"] if as_json else []
+    return Exit(verify_main(arguments))
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        told = msgspec.json.decode(response.content)
+        return " ".join(str(told[name]) for name in ("title", "detail") if told.get(name))
+    except (msgspec.DecodeError, AttributeError):
+        return f"the verifier answered {response.status_code}"
