@@ -39,7 +39,6 @@ REFUSED: list[tuple[bytes, Reason, str]] = [
     (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}", Reason.TOO_DEEP, ""),
     (b'{"a":"' + b"x" * 70_000 + b'"}', Reason.TOO_LARGE, "/a"),
     (b'{"a":"' + b"x" * 2_000_000 + b'"}', Reason.TOO_LARGE, ""),
-    ('{"é":1}'.encode(), Reason.FIELD_UNKNOWN, "/é"),
 ]
 
 
@@ -61,6 +60,7 @@ def test_what_is_refused_names_its_reason_and_its_place(data: bytes, code: Reaso
         '{"a":"\\ud83d\\ude00","b":"天平"}'.encode(),
         b'{"a":9007199254740991,"b":-9007199254740991,"c":-0}',
         b'{"a":true,"b":null,"c":[[],{}]}',
+        '{"é":1}'.encode(),
     ],
 )
 def test_what_is_accepted_is_what_json_says(data: bytes) -> None:
@@ -87,7 +87,7 @@ def _slow(data: bytes, limits: Limits) -> Any:
             if depth > limits.depth:
                 raise _Bad
             for name in value if isinstance(value, dict) else ():
-                if not name.isascii() or len(name) > limits.string:
+                if len(name) > limits.string:
                     raise _Bad
             for child in value.values() if isinstance(value, dict) else value:
                 walk(child, depth + 1)

@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from balance_chain.core import canonical, times
+from balance_chain.core import times
 from balance_chain.core.casenumber import MAX_LENGTH, CaseId, CaseNumberError, parse_subject
 from balance_chain.core.catalogue import Catalogue, EventType
 from balance_chain.core.courts import Courts
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.events import ID_PATTERN, SEQUENCE_PATTERN, TRACEPARENT_PATTERN, SourceEvent
+from balance_chain.core.jsonguard import Parsed
 from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Source
 
@@ -81,8 +82,9 @@ class Checker:
             for name, kind in catalogue.types.items()
         }
 
-    def check(self, body: dict[str, Any], source: Source, latest_ms: int) -> Checked | list[Fault]:
+    def check(self, parsed: Parsed, source: Source, latest_ms: int) -> Checked | list[Fault]:
         """The event, or everything that is wrong with it. A time after `latest_ms` is in the future."""
+        body, sent = parsed
         faults = _attributes(body)
         if faults:
             return faults
@@ -120,7 +122,6 @@ class Checker:
             faults += problems
             if not problems:
                 data = self._clean(event_type.id, data, faults)
-        sent = canonical.encode(body)
         if b"\\u0000" in sent and _NUL.search(sent):
             faults.append(fault(Reason.FIELD_INVALID, "/data", "holds a NUL character"))
         if faults or event_type is None or isinstance(case, Fault) or time is None:

@@ -134,10 +134,10 @@ class Gateway:
     def _admit(self, value: bytes, source: Source, traceparent: str | None) -> "_Pending | Refused":
         """Check one event; what is valid joins the queue."""
         try:
-            body = jsonguard.decode(value, self._limits)
+            parsed = jsonguard.parse(value, self._limits)
         except jsonguard.BadJson as error:
             return _refuse(Fault(error.code, error.pointer, error.problem, error.remedy))
-        checked = self._checker.check(body, source, int(self._clock() * 1000) + FUTURE_MS)
+        checked = self._checker.check(parsed, source, int(self._clock() * 1000) + FUTURE_MS)
         if not isinstance(checked, Checked):
             return _refuse(*checked)
         pending = _Pending(

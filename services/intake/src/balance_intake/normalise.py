@@ -143,16 +143,16 @@ class Normaliser:
         if refusal is not None:
             return self._reject(record, refusal, source=source)
         try:
-            body = jsonguard.decode(record.value, self._limits)
+            parsed = jsonguard.parse(record.value, self._limits)
         except jsonguard.BadJson as error:
             return self._reject(record, error.code, source=source)
-        checked = self._checker.check(body, source, record.received_ms + FUTURE_MS)
+        checked = self._checker.check(parsed, source, record.received_ms + FUTURE_MS)
         if not isinstance(checked, Checked):
             first = checked[0]
-            return self._reject(record, first.reason, source=source, body=body, field=first.pointer or None)
+            return self._reject(record, first.reason, source=source, parsed=parsed, field=first.pointer or None)
         right = partition_for(checked.case.caseid, self._partitions)
         if right != record.partition:
-            return self._reject(record, Reason.WRONG_PARTITION, source=source, body=body, partition=right)
+            return self._reject(record, Reason.WRONG_PARTITION, source=source, parsed=parsed, partition=right)
         people = self._protectors[checked.type.id].lookups(checked.data, source.uri, checked.case.courtcode)
         return Draft(record, checked, tuple(people))
 
@@ -181,14 +181,14 @@ class Normaliser:
         reason: Reason,
         *,
         source: Source | None = None,
-        body: Mapping[str, Any] | None = None,
+        parsed: jsonguard.Parsed | None = None,
         field: str | None = None,
         partition: int | None = None,
     ) -> Reject:
         """Refuse a record. Its id and sequence are told only where it was authenticated and they are well-formed."""
-        told = body or {}
+        told = {} if parsed is None else parsed.value
         event_id, sequence = told.get("id"), told.get("sequence")
-        sent = record.value if body is None else canonical.encode(body)
+        sent = record.value if parsed is None else parsed.canonical
         return Reject(
             record=record,
             reason=reason,

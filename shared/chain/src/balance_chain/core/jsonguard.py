@@ -1,14 +1,16 @@
 """The only door for JSON from outside: bytes become a dict, or a reason code and the place of the first thing wrong.
 
-msgspec decodes; what it does not refuse (a name given twice, floats, integers beyond plus or minus 2^53-1, depth) is
-counted in one pass over the tree and one C-speed pass over the bytes. Only input that failed is read again, slowly,
-to say what is wrong and where.
+msgspec decodes by a type that has no floats, no integer beyond plus or minus 2^53-1 and no deeper level. A name given
+twice, which it would drop silently, shows in the number of quotation marks: what was read, written again, has fewer.
+Only input that failed is read again, slowly, to say what is wrong and where.
 """
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -17,8 +19,8 @@ from balance_chain.core.rejects import REMEDIES, Reason
 
 MAX_INTEGER: Final = 2**53 - 1
 
-_decode: Final = msgspec.json.decode
-_strings: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(?:[ \t\r\n]*(:))?', re.DOTALL).findall
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_strings: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL).findall
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,52 +47,46 @@ class BadJson(BalanceError):
         self.pointer = pointer
 
 
+class Parsed(NamedTuple):
+    """A JSON object, and the same in canonical bytes (canonical.encode)."""
+
+    value: dict[str, Any]
+    canonical: bytes
+
+
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
     """The JSON object in `data`; raises BadJson for anything else."""
+    return parse(data, limits).value
+
+
+def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
+    """The JSON object in `data` and its canonical bytes; raises BadJson for anything else."""
     if len(data) > limits.bytes:
         raise BadJson(Reason.TOO_LARGE, "", f"{len(data)} bytes, at most {limits.bytes}")
     try:
-        value = _decode(data)
+        value = _decoder(limits.depth, limits.string)(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise _explain(data, limits) from None
-    if type(value) is not dict or _names(value, limits, len(data) > limits.string) != _strings(data).count(b":"):
+    written = _encode(value)
+    if b"\\" in data:
+        complete = len(_strings(data)) == len(_strings(written))
+    else:
+        # Without escapes every quotation mark begins or ends a string, here and in what was written from it.
+        complete = data.count(b'"') == written.count(b'"')
+    if not complete:
         raise _explain(data, limits)
-    return value
+    return Parsed(value, written)
 
 
-def _names(root: dict[str, Any], limits: Limits, measure_strings: bool) -> int:
-    """How many names the tree has; -1 where a value in it is not allowed."""
-    names = 0
-    depth = 0
-    level: list[Any] = [root]
-    while level:
-        depth += 1
-        if depth > limits.depth:
-            return -1
-        below: list[Any] = []
-        for container in level:
-            if type(container) is dict:
-                names += len(container)
-                for name in container:
-                    if not name.isascii():
-                        return -1
-                values: Any = container.values()
-            else:
-                values = container
-            for value in values:
-                kind = type(value)
-                if kind is str:
-                    if measure_strings and len(value) > limits.string:
-                        return -1
-                elif kind is dict or kind is list:
-                    below.append(value)
-                elif kind is int:
-                    if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                        return -1
-                elif kind is float:
-                    return -1
-        level = below
-    return names
+@lru_cache(maxsize=16)
+def _decoder(depth: int, string: int) -> Callable[[bytes], dict[str, Any]]:
+    """The decoder of objects of at most `depth` levels."""
+    integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    text = Annotated[str, msgspec.Meta(max_length=string)]
+    value: Any = None | bool | integer | text
+    for _ in range(depth - 1):
+        value = None | bool | integer | text | list[value] | dict[text, value]
+    return msgspec.json.Decoder(dict[text, value]).decode
 
 
 class _Constant(Exception):
@@ -153,8 +149,6 @@ def _first_fault(value: Any, pointer: str, depth: int, limits: Limits) -> BadJso
                 fault = BadJson(Reason.DUPLICATE_KEY, f"{pointer}/{escape(name)}", "the name occurs twice")
             else:
                 fault = _string_fault(name, pointer, limits)
-                if fault is None and not name.isascii():
-                    fault = BadJson(Reason.FIELD_UNKNOWN, f"{pointer}/{escape(name)}", "names are ASCII")
             seen.add(name)
             fault = fault or _first_fault(child, f"{pointer}/{escape(name)}", depth + 1, limits)
             if fault is not None:
