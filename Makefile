@@ -40,6 +40,12 @@ lint: $(STAMP) ## ruff, mypy --strict, import rules
 	$(BIN)/lint-imports --no-cache >build/.imports 2>&1 || { cat build/.imports; status=1; }; \
 	exit $$status
 
+bench: $(STAMP) ## CPU time an event in each stage; BENCH=short for a quick look
+	@$(BIN)/python bench/pipeline.py --cases $(if $(filter short,$(BENCH)),200,2000)
+
+conformance: $(STAMP) ## only the checks by tools nobody here wrote (Go)
+	@$(BIN)/python -m pytest tests/conformance $(ARGS)
+
 format: $(STAMP) ## put the sources in shape
 	$(BIN)/ruff check --fix-only --quiet $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
