@@ -12,7 +12,7 @@ from support.processes import Processes
 from support.waiting import wait_until
 
 EVENTS = 300
-SMALL = {"max_events": 16, "max_wait_ms": 50, "genesis": True}
+SMALL = {"max_events": 16, "max_wait_ms": 50, "genesis": True, "group_session_seconds": 2}
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ class CommonSettings(BaseSettings):
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP/HTTP); none: no export.")
     log_level: str = Field("INFO", description="Least level that is logged.")
     kafka_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one answer of Kafka.")
+    group_session_seconds: float = Field(
+        10.0, ge=1, description="A process silent for so long loses its shards to the others of its group."
+    )
     database_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one PostgreSQL statement.")
     live_seconds: float = Field(60.0, gt=0, description="Without progress for so long, /livez says so.")
 

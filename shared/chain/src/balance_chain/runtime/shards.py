@@ -22,7 +22,7 @@ from balance_chain.runtime.settings import CommonSettings
 
 POLL_SECONDS = 0.5
 COMMIT_SECONDS = 5.0
-SESSION_MS = 15_000
+HEARTBEATS_A_SESSION = 5
 RELEASE_SECONDS = 5.0
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_LAST_SECONDS = 15.0
@@ -53,7 +53,6 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._health = health
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._positions: dict[int, int] = {}
-        self._fatal: asyncio.Future[None] | None = None
 
     def report(self, shard: int, position: int) -> None:
         """The shard's next input offset, for lag displays; also says that the shard is well."""
@@ -77,19 +76,23 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
                 delay = min(delay * 2, BACKOFF_LAST_SECONDS)
 
     async def _member(self, stop: asyncio.Event) -> None:
+        session = self._settings.group_session_seconds
+        # Joining is one request that the broker answers when the old session of a dead member has ended.
+        join = session + self._settings.kafka_timeout_seconds
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=SESSION_MS // 5,
-            request_timeout_ms=int(max(self._settings.kafka_timeout_seconds, SESSION_MS / 1000 + 5) * 1000),
+            session_timeout_ms=int(session * 1000),
+            heartbeat_interval_ms=int(session * 1000 / HEARTBEATS_A_SESSION),
+            rebalance_timeout_ms=int(max(session, 2 * RELEASE_SECONDS) * 1000),
+            request_timeout_ms=int(join * 1000),
         )
         self._consumer = consumer
         try:
             consumer.subscribe([self._topic], listener=self)
-            await in_time(consumer.start(), SESSION_MS / 1000 + 2 * self._settings.kafka_timeout_seconds, "join group")
+            await in_time(consumer.start(), join + self._settings.kafka_timeout_seconds, "join group")
             self._health.problem("group", None)
             committed_at = time.monotonic()
             while not stop.is_set():
@@ -101,7 +104,6 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._commit(consumer)
                 await pause(stop, POLL_SECONDS)
             await self._release(list(self._tasks))
-            await self._commit(consumer)
         finally:
             await self._release(list(self._tasks))
             self._health.forget("group")
@@ -134,6 +136,7 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
             _, hanging = await asyncio.wait(tasks, timeout=RELEASE_SECONDS)
             for task in hanging:
                 _log.warning("shard_not_ended", task=task.get_name(), seconds=RELEASE_SECONDS)
+            await self._commit(self._consumer)
         for shard in shards:
             self._positions.pop(shard, None)
             self._health.forget(self._part(shard))
@@ -159,11 +162,7 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
             delay = min(delay * 2, BACKOFF_LAST_SECONDS)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        offsets = {
-            TopicPartition(self._topic, shard): position
-            for shard, position in self._positions.items()
-            if shard in self._tasks
-        }
+        offsets = {TopicPartition(self._topic, shard): position for shard, position in self._positions.items()}
         if not offsets:
             return
         try:
