@@ -210,6 +210,7 @@ async def test_the_page_says_what_this_is_in_chinese_and_english_and_needs_no_sc
     assert 'lang="zh-CN"' in chinese.text
     assert "无需登录" in chinese.text
     assert "无需登录" in asked.text
+    assert "公钥" in chinese.text
     for page in (english, chinese):
         assert "<script" not in page.text
         assert " style=" not in page.text

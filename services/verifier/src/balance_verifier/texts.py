@@ -14,9 +14,9 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     "about": {
         "zh": "本服务从事件原始字节重新计算每个区块、每个检查点，不采信任何他人给出的哈希。"
         "查询一个事件，可看到它走到哪一步，并下载可离线验证的证明。封存不等于真实：证明只说明封存后未被改动。",
-        "en": "This service recomputes every block and checkpoint from the exact bytes and trusts no hash that it "
-        "has not made itself. Look up an event to see how far it has come, and download a proof that checks offline. "
-        "Sealed does not mean true: a proof shows only that nothing was changed after sealing.",
+        "en": "This service recomputes every block and checkpoint from the events’ exact bytes and trusts no hash "
+        "that it has not made itself. Look up an event to see how far it has come, and download a proof that checks "
+        "offline. Sealed does not mean true: a proof shows only that nothing was changed after sealing.",
     },
     "status": {"zh": "状态", "en": "Status"},
     "shard": {"zh": "分片", "en": "Shard"},
@@ -78,7 +78,7 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     "all_findings": {"zh": "最近发现的问题", "en": "Latest faults"},
     "interface": {"zh": "接口文档", "en": "Interface"},
     "checkpoint": {"zh": "检查点", "en": "Checkpoint"},
-    "keys": {"zh": "公钥", "en": "Public keys"},
+    "public_keys": {"zh": "公钥", "en": "Public keys"},
 }
 
 
