@@ -1,4 +1,6 @@
-"""The service's HTTP interface: alerts with their history, the rule book, the live stream, and how far it all is."""
+"""The service's HTTP interface: alerts with their history, the rule book, the live stream, and how far it all
+is.
+"""
 
 import asyncio
 import contextlib
@@ -27,7 +29,7 @@ from balance_judge_audit.worker import load_book
 
 STREAM_BATCH: Final = 100
 PING_SECONDS: Final = 15
-SUMMARY: Final = "Alerts flag anomalies of process. An alert is never a legal opinion, and `open` says nothing about anybody's guilt."
+SUMMARY: Final = "Alerts flag anomalies of process. An alert is no legal opinion and says nothing of anybody's fault."
 
 
 class Trigger(BaseModel):
@@ -91,7 +93,9 @@ class ShardStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """How far everything is. `settled`: nothing that is known is still to be judged or sent, apart from due days ahead."""
+    """How far everything is. `settled`: nothing that is known is still to be judged or sent, apart from due
+    days ahead.
+    """
 
     shards: list[ShardStatus]
     timers: int
@@ -217,7 +221,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
 
         return EventSourceResponse(events(), ping=PING_SECONDS)
 
-    page.add_pages(app, book, pool, settings, stop)
+    page.add_pages(app, book, pool, settings)
     return app
 
 

@@ -1,4 +1,6 @@
-"""All SQL of the API: alerts, their revisions, the stream, and how far rule state is. Private revisions are never read."""
+"""All SQL of the API: alerts, their revisions, the stream, and how far rule state is. Private ones are never
+read.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,16 +101,19 @@ async def counts(pool: Pool) -> list[tuple[str, str, int]]:
 
 
 async def shards(pool: Pool) -> list[dict[str, int]]:
-    """Applied position and ledger time of each shard, and how many of its cases still wait for the grace alone."""
+    """Applied position and ledger time of each shard."""
     rows = await pool.fetch("SELECT shard, applied, ledger_time FROM shard ORDER BY shard")
     return [dict(row) for row in rows]
 
 
 async def waiting(pool: Pool, grace_ms: int) -> dict[str, Any]:
-    """What is not yet judged: cases with a timer, those whose timer only waits for quiet, open gaps, held facts."""
+    """What is not yet judged: cases with a timer, those whose timer only waits for quiet, open gaps, held
+    facts.
+    """
     row = await pool.fetchrow(
         "SELECT (SELECT count(*) FROM case_state WHERE wake IS NOT NULL) AS timers,"
-        " (SELECT count(*) FROM case_state c JOIN shard s USING (shard) WHERE c.wake <= s.ledger_time + $1) AS settling,"
+        " (SELECT count(*) FROM case_state c JOIN shard s USING (shard)"
+        " WHERE c.wake <= s.ledger_time + $1) AS settling,"
         " (SELECT count(*) FROM source_state WHERE wake IS NOT NULL) AS gaps,"
         " (SELECT count(*) FROM held) AS held,"
         " (SELECT count(*) FROM outbox WHERE channel = 'topic') AS unsent,"

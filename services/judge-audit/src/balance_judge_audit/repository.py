@@ -198,8 +198,9 @@ async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
             body,
         )
         await connection.execute(
-            "INSERT INTO alert (id, number, revision, rule, severity, state, private, subject, courtcode, raised, judged,"
-            " body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)"
+            "INSERT INTO alert"
+            " (id, number, revision, rule, severity, state, private, subject, courtcode, raised, judged, body)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)"
             " ON CONFLICT (id) DO UPDATE SET number = excluded.number, revision = excluded.revision,"
             " severity = excluded.severity, state = excluded.state, private = excluded.private,"
             " courtcode = excluded.courtcode, judged = excluded.judged, body = excluded.body,"

@@ -53,4 +53,5 @@ class ApiSettings(AuditSettings):
 
     port: int = Field(8083, ge=0, description="Port of the API and the page.")
     page_size: int = Field(100, ge=1, le=1000, description="Alerts of one answer, where none is asked for.")
+    verifier_url: str = Field("http://127.0.0.1:8082", description="Verifier that the page's links to events lead to.")
     stream_poll_seconds: float = Field(0.5, gt=0, description="How often the stream looks for new revisions.")
