@@ -30,7 +30,6 @@ class _Event(msgspec.Struct):
     type: str
     rawgen: int
     rawpos: int
-    receivedtime: str
 
 
 @dataclass
@@ -41,8 +40,8 @@ class Shard:
     counter: EventCounter = field(default_factory=EventCounter)
     read: int = 0
     """Records of events read: offsets are contiguous, so also the next offset."""
-    last_received: str = ""
-    """Greatest broker time of an event other than a tick, canonical text."""
+    events_due: int = 0
+    """The offset after the last counting event that is not a tick: what other readers must have come to."""
 
 
 class SealedScan:
@@ -77,7 +76,7 @@ class SealedScan:
                 if not shard.counter.counts(event.rawgen, event.rawpos) or event.type == "ledger.tick":
                     continue
                 self.places[event.source, event.id] = (number, record.offset)
-                shard.last_received = max(shard.last_received, event.receivedtime)
+                shard.events_due = record.offset + 1
         blocks = await self._blocks.read_all(READ_RECORDS, READ_SECONDS)
         for number, records in blocks.items():
             chain = self.shards[number].chain
