@@ -117,7 +117,7 @@ def test_people_named_before_the_object_are_passed_over() -> None:
 
 
 def test_quoted_entries_are_not_read() -> None:
-    text = "Certificate of Service (RE: related document(s) 5 Motion (a bracket) Hearing set for 1/2/2003) (Entered: 1/2/2003)"
+    text = "Certificate of Service (RE: related document(s) 5 Motion (a) Hearing set for 1/2/2003) (Entered: 1/2/2003)"
     assert "Hearing" not in without_references(text)
     assert types_of(text) == ["service.completed"]
 

@@ -10,6 +10,7 @@ from balance_verify.__main__ import main as verify_main
 
 from .exits import CommandFailed, Exit, write_bytes
 from .output import people, results
+from .publishing import uses_proxy
 
 REQUEST_SECONDS: Final = 30.0
 
@@ -17,7 +18,7 @@ REQUEST_SECONDS: Final = 30.0
 def fetch_bundle(source: str, event_id: str, url: str, *, client: httpx.Client | None = None) -> bytes:
     """The bundle of an event, or why there is none."""
     address = f"{url.rstrip('/')}/v1/events/{quote(source, safe='')}/{quote(event_id, safe='')}/proof"
-    own = client or httpx.Client(timeout=REQUEST_SECONDS)
+    own = client or httpx.Client(timeout=REQUEST_SECONDS, trust_env=uses_proxy(url))
     try:
         response = own.get(address)
     except (httpx.TransportError, httpx.InvalidURL) as error:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -84,7 +85,7 @@ async def publish_http(
 ) -> PublishReport:
     """Sends all events of one source to the gateway at `url`, one batch after another."""
     report = PublishReport()
-    own = client or httpx.AsyncClient(timeout=REQUEST_SECONDS)
+    own = client or httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=uses_proxy(url))
     try:
         for batch in _batches(events, batch_events):
             response = await _post(own, url, token, batch, attempts, report)
@@ -134,6 +135,11 @@ async def publish_kafka(
     finally:
         await producer.stop()
     return report
+
+
+def uses_proxy(url: str) -> bool:
+    """Whether the environment's proxy settings hold for an address: never for this machine's own services."""
+    return urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
 
 
 def _batches(events: Iterable[Event], most: int) -> Iterator[list[tuple[str, bytes]]]:
