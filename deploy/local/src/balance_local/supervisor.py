@@ -114,7 +114,11 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 for watched in stage:
                     group.create_task(self._wait_ready(watched, deadline))
-        except* StartFailed as failed:
+        except BaseExceptionGroup as group_error:
+            # Not `except*`: what is raised inside one is a group again on some Pythons.
+            failed, other = group_error.split(StartFailed)
+            if failed is None or other is not None:
+                raise
             raise StartFailed("\n\n".join(str(each) for each in failed.exceptions)) from None
 
     async def stop(self) -> None:
