@@ -1,4 +1,4 @@
-"""Write tests/golden/event.json and privacy.json: canonical events and protected fields from raw records and fixed keys.
+"""Write tests/golden/event.json and privacy.json: canonical events and protected fields, made with fixed keys.
 
 Keys come from published seeds and protect nothing. A test compares the files with what this program makes; a change
 to a file is a change of format. Run: python tools/golden_events.py
@@ -172,9 +172,7 @@ def protected() -> JsonObject:
         "keyid": key.keyid,
         "subkeys": {purpose: privacy.subkey(key.key32, purpose).hex() for purpose in privacy.PURPOSES},
         "fields": fields,
-        "pseudonyms": {
-            text: privacy.pseudonym(key, text) for text in ("王小明", " 王  小明\u3000", "Ame\u0301lie", "Amélie")
-        },
+        "pseudonyms": {text: privacy.pseudonym(key, text) for text in NAMES},
         "source_digest": {
             "source": URI,
             "id": "e-1",
