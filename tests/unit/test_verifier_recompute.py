@@ -213,6 +213,17 @@ def test_a_record_that_is_not_an_event_is_found_and_sealed_all_the_same() -> Non
     assert only(findings).code == "event_unreadable"
 
 
+def test_an_event_whose_bytes_are_not_canonical_is_found() -> None:
+    ledger = SmallLedger.of_seed(shards=1)
+    ledger.add_event(0)
+    ledger.events[0][0] = ledger.events[0][0].replace(b'"rawgen":0', b'"rawgen": 0')
+    ledger.seal(0)
+    events, blocks, findings = recompute(ledger)
+    assert only(findings).code == "event_not_canonical"
+    assert events[0].counts
+    assert len(blocks) == 1
+
+
 def test_a_hole_in_a_topic_halts_the_shard() -> None:
     ledger = small()
     check, findings = check_of(ledger), []

@@ -23,6 +23,7 @@ MAX_TEXT: Final = 2000
 TITLES: Final[dict[str, tuple[str, str]]] = {
     "event_missing": ("事件缺失", "An event record is missing"),
     "event_unreadable": ("事件无法解析", "An event record cannot be read"),
+    "event_not_canonical": ("事件字节不规范", "An event's bytes are not its canonical bytes"),
     "event_not_counting": ("事件不计入", "An event record does not count"),
     "event_twice": ("事件重复计入", "Two counting events have the same source and id"),
     "raw_gap": ("原始记录无对应事件", "A raw record has no counting event"),

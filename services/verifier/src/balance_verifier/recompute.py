@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from balance_chain.core.canonical import NotCanonical, decode_event
+from balance_chain.core.canonical import NotCanonical, decode_event, encode_event
 from balance_chain.core.counting import BlockChain, EventCounter
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.errors import VerifyError
@@ -113,6 +113,12 @@ class ShardCheck:
         except NotCanonical as error:
             findings.append(self._finding("event_unreadable", place, "a canonical event", error.problem))
             return EventRow(self._shard, offset, b"", "", "", "", None, "", "", False, -1, -1, leaf, value), []
+        if (canonical := encode_event(event)) != value:
+            findings.append(
+                self._finding(
+                    "event_not_canonical", place, leaf_hash(canonical).hex(), leaf.hex(), detail="leaf hashes"
+                )
+            )
         before = (self._counter.rawgen, self._counter.rawpos)
         counts = self._counter.counts(event.rawgen, event.rawpos)
         if not counts:
