@@ -31,6 +31,8 @@ GATE: Final = PREFIX + "access-gate"
 RECAP: Final = PREFIX + "recap"
 CONSOLE: Final = PREFIX + "console"
 JUDGE_AUDIT: Final = PREFIX + "judge-audit"
+VISITOR: Final = PREFIX + "visitor"
+"""For a person who tries the product by hand: nothing simulated comes from it, so its counter starts at "1"."""
 
 COURT_OF_APPEAL: Final = {"京0491": "京04", "浙0192": "浙01", "粤0192": "粤01", "京0105": "京03", "沪0115": "沪01"}
 """The courts of first instance that the simulated sources speak for, and their courts of appeal."""
@@ -54,6 +56,7 @@ def _types(*names: str) -> tuple[str, ...]:
     )
 
 
+# Only ever add at the end: a registration's place is its number in the feed that puts the register on the chain.
 _DEFINITIONS: Final = (
     _Definition(
         CASE,
@@ -143,6 +146,13 @@ _DEFINITIONS: Final = (
         ("*",),
     ),
     _Definition(JUDGE_AUDIT, "审判监督引擎", "Judge-audit engine", _types("alert: raised closed"), ("*",)),
+    _Definition(
+        VISITOR,
+        "体验者",
+        "Visitor, by hand",
+        _types("case: submitted accepted", "hearing: held", "evidence: deposited submitted", "judge: reassigned"),
+        ("*",),
+    ),
 )
 
 
