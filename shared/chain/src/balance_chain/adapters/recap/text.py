@@ -49,7 +49,8 @@ _PAPERS_OF_A_SIDE = (
 )  # fmt: skip
 _QUALIFIERS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
-    "twelfth", r"\d{1,2}(?:st|nd|rd|th)", "amended", "amd", "corrected", "revised", "modified", "supplemental", "supplementary",
+    "twelfth", r"\d{1,2}(?:st|nd|rd|th)", "amended", "amd", "corrected", "revised", "modified", "supplemental",
+    "supplementary",
     "additional", "renewed", "interim", r"final(?! decree)", "preliminary", "pre-?confirmation(?= cert)", "emergency",
     "expedited", "accelerated", "urgent", r"ex\s*-?\s*parte", "joint", "jointly", "consent(?= (?:letter|motion|order))",
     "agreed", "unopposed", "uncontested", r"assented(?:\s*-?\s*to)", "contested", "stipulated", "limited", "omnibus",
