@@ -11,7 +11,7 @@ from balance_chain.runtime.service import Service, run
 from balance_chain.runtime.topics import topic_problems
 
 from balance_sealer.genesis import begin_ledger
-from balance_sealer.notary import Notary
+from balance_sealer.notary import PART, Notary
 from balance_sealer.repository import SCHEMA
 from balance_sealer.sealer import Sealer
 from balance_sealer.settings import NotarySettings, SealerSettings
@@ -36,6 +36,7 @@ def run_notary() -> int:
 
     async def main(service: Service) -> None:
         keys = KeyDirectory.load(settings.keys)
+        service.health.problem(PART, "not yet started: waits for the database")
         pool = await connect(settings, SCHEMA, size=2)
         try:
             await migrate(pool, PACKAGE, SCHEMA)

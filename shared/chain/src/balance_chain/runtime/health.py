@@ -18,6 +18,8 @@ from balance_chain.runtime.settings import CommonSettings
 Check = Callable[[], Awaitable[list[str]]]
 
 CHECK_SECONDS = 15.0
+# Checks ask Kafka and PostgreSQL: however often /readyz is asked, they are not made more often than this.
+CHECK_AGE_SECONDS = 2.0
 
 PROBLEMS = Gauge("balance_health_problems", "Standing problems that a part of this process reports", ["part"])
 BEHIND = Gauge("balance_behind_records", "Records of its input that a part has not yet taken", ["part"])
@@ -33,6 +35,8 @@ class Health:
         self._problems: dict[str, str] = {}
         self._behind: dict[str, tuple[int, int]] = {}
         self._checks: dict[str, Check] = {}
+        self._checked: tuple[float, list[str]] | None = None
+        self._checking = asyncio.Lock()
 
     def progress(self, part: str) -> None:
         """A loop that should turn has turned (idle turns count); from the first call on it is watched."""
@@ -76,12 +80,23 @@ class Health:
             for part, (records, bound) in self._behind.items()
             if records > bound
         ]
-        for name, check in self._checks.items():
-            try:
-                found += [f"{name}: {text}" for text in await asyncio.wait_for(check(), CHECK_SECONDS)]
-            except Exception as error:  # a check that breaks is itself the answer
-                found.append(f"{name}: {type(error).__name__}: {error}")
-        return found + self.live_problems()
+        return found + await self._check_problems() + self.live_problems()
+
+    async def _check_problems(self) -> list[str]:
+        async with self._checking:
+            now = self._clock()
+            if self._checked is not None and now - self._checked[0] < CHECK_AGE_SECONDS:
+                return self._checked[1]
+            found: list[str] = []
+            for name, check in self._checks.items():
+                try:
+                    problems = await asyncio.wait_for(check(), CHECK_SECONDS)
+                except Exception as error:  # a check that breaks is itself the answer
+                    problems = [f"{type(error).__name__}: {error}"]
+                PROBLEMS.labels(name).set(len(problems))
+                found += [f"{name}: {text}" for text in problems]
+            self._checked = (self._clock(), found)
+            return found
 
 
 def health_routes(health: Health) -> list[Route]:

@@ -63,6 +63,7 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: stays in the group, comes back when Kafka does, then leaves with every task ended."""
         delay = BACKOFF_FIRST_SECONDS
+        self._health.problem("group", f"{self._group}: not yet joined")
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -145,6 +146,7 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _keep(self, shard: int) -> None:
         """Runs the shard's work for ever; a failure is shown, waited out and tried again."""
         delay = BACKOFF_FIRST_SECONDS
+        self._health.problem(self._part(shard), "not yet opened")
         while True:
             started = time.monotonic()
             self._health.progress(self._part(shard))
