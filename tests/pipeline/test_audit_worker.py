@@ -1,7 +1,10 @@
-"""The judge-audit worker on a real broker and a real database: every event applied once, whatever dies and whenever."""
+"""The judge-audit worker on a real broker and a real database: every event applied once, whatever dies and
+whenever.
+"""
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -60,6 +63,10 @@ class Log:
 
     def reassigned(self, shard: int, case: int) -> list[tuple[int, bytes]]:
         return [self.event(shard, "judge.reassigned", {"reason": "other"}, case=case) for _ in range(2)]
+
+    def lose_one(self) -> None:
+        """A number of the source's counter that never arrives."""
+        self._sequence += 1
 
     def later(self, span: int) -> list[tuple[int, bytes]]:
         self.now += span
@@ -141,3 +148,101 @@ async def test_a_breach_in_the_stream_becomes_an_alert_in_the_database_and_on_th
     assert {(each["rule"], each["subject"]) for each in sent} == {(rule, subject) for rule, subject, _, _ in found}
     worker.terminate()
     assert await worker.ended() == 0
+
+
+async def test_a_worker_killed_before_or_after_its_commit_loses_and_doubles_nothing(
+    log: Log, pool: asyncpg.Pool, processes: Processes, topics: CommonSettings, tmp_path: Path
+) -> None:
+    await log.write([*log.reassigned(0, 1), *log.reassigned(1, 2)])
+    for point in ("audit-before-commit", "audit-after-commit", "audit-before-outbox-delete"):
+        mark = tmp_path / point
+        worker = start(
+            processes, topics, point, BALANCE_KILL_POINT=point, BALANCE_KILL_MARKER=mark, audit_batch_events=3
+        )
+        assert await worker.ended(SECONDS) == -9
+        assert mark.exists(), f"{point} was not hit"
+        await log.write(log.reassigned(0, 3))
+    await log.write([log.event(0, "judge.reassigned", {"reason": "other"}, case=4), *log.later(HOUR)])
+    start(processes, topics, "last")
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    await wait_until(lambda: pool.fetchval("SELECT count(*) = 0 FROM outbox WHERE channel = 'topic'"), SECONDS)
+    revisions = [(each["id"], each["revision"]) for each in await on_topic(topics)]
+    kept = {tuple(row) for row in await pool.fetch("SELECT id, revision FROM alert_revision")}
+    assert set(revisions) == kept
+    assert len(revisions) > len(kept), "the revision sent before the crash is sent again, under the same number"
+    found = await alerts(pool)
+    assert [(rule, revision) for rule, _, _, revision in found] == [("R20", 3), ("R20", 1), ("R20", 1)] or len(
+        found
+    ) == 3
+
+
+async def test_a_frozen_worker_that_wakes_up_beside_its_successor_changes_nothing(
+    log: Log, pool: asyncpg.Pool, processes: Processes, topics: CommonSettings
+) -> None:
+    await log.write([*log.reassigned(0, 1), *log.reassigned(1, 2)])
+    zombie = start(processes, topics, "zombie")
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    zombie.stop()
+    await log.write([*log.reassigned(0, 3), *log.reassigned(1, 4), log.event(0, "case.fee_paid", {}, case=3)])
+    start(processes, topics, "successor")
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    zombie.cont()
+    await log.write([*log.reassigned(0, 5), *log.reassigned(1, 6), *log.later(HOUR)])
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    assert [(rule, revision) for rule, _, _, revision in await alerts(pool)] == [("R20", 1)] * 6
+    assert zombie.alive, zombie.log
+
+
+async def test_two_workers_in_small_batches_end_in_the_same_state_as_one_in_large_ones(
+    log: Log, pool: asyncpg.Pool, processes: Processes, topics: CommonSettings
+) -> None:
+    pair = [start(processes, topics, f"pair-{number}", audit_batch_events=2, audit_case_cache=1) for number in (1, 2)]
+    for case in range(1, 6):
+        await log.write([*log.reassigned(0, case), log.event(1, "case.submitted", {}, case=case, ago=30 * DAY)])
+        await log.write([log.event(1, "case.accepted", {"procedure": "small_claims"}, case=case, ago=29 * DAY)])
+    log.lose_one()
+    await log.write([log.event(1, "case.fee_paid", {}), *log.later(HOUR), *log.later(HOUR)])
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    await wait_until(lambda: pool.fetchval("SELECT count(*) = 1 FROM alert WHERE rule = 'R38'"), SECONDS)
+    for worker in pair:
+        worker.terminate()
+        assert await worker.ended() == 0
+    first = await state(pool)
+    again = {"audit_schema": "again", "audit_group": "again"}
+    start(processes, topics, "alone", **again)
+    async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "again"}) as other:
+        await wait_until(lambda: applied(other, log), SECONDS)
+        await wait_until(lambda: other.fetchval("SELECT count(*) = 1 FROM alert WHERE rule = 'R38'"), SECONDS)
+        second = await state(other)
+    assert first == second
+    assert len(first["alert_revision"]) > 5
+
+
+async def test_records_between_the_applied_position_and_the_stream_are_read_by_offset(
+    log: Log, pool: asyncpg.Pool, processes: Processes, topics: CommonSettings
+) -> None:
+    await log.write([*log.reassigned(0, 1), *log.later(HOUR)])
+    worker = start(processes, topics, "first")
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    worker.terminate()
+    assert await worker.ended() == 0
+    # The database is restored from an older backup: the group's position is ahead of it.
+    for table in ("shard", "case_state", "source_state", "held", "alert", "alert_revision", "outbox"):
+        await pool.execute(f"DELETE FROM {table}")
+    await log.write(log.later(HOUR))
+    start(processes, topics, "second")
+    await wait_until(lambda: applied(pool, log), SECONDS)
+    assert [(rule, revision) for rule, _, _, revision in await alerts(pool)] == [("R20", 1)]
+
+
+async def test_a_poisoned_record_is_kept_and_counted_and_stops_nothing(
+    log: Log, pool: asyncpg.Pool, processes: Processes, topics: CommonSettings
+) -> None:
+    poison = [(0, b"\xff not json"), (0, b"{}"), (0, b'{"specversion":"1.0"}')]
+    first, second = log.reassigned(0, 1)
+    await log.write([first, *poison, second, *log.later(HOUR)])
+    start(processes, topics)
+    await wait_until(lambda: pool.fetchval("SELECT count(*) = 3 FROM unreadable"), SECONDS)
+    await wait_until(lambda: pool.fetchval("SELECT count(*) = 1 FROM alert"), SECONDS)
+    problems = [row[0] for row in await pool.fetch("SELECT problem FROM unreadable")]
+    assert all("not a canonical event" in problem for problem in problems)

@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import Self
 
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import BLOCKS, EVENTS
+from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics, topic_problems
 
@@ -39,6 +41,7 @@ READY_SECONDS = 90.0
 COMMAND_SECONDS = 60.0
 GENESIS_FILE = "genesis.json"
 MIGRATED_FILE = "migrated"
+BEGUN_FILE = "begun"
 _MIGRATING = ("balance-intake", "balance-sealer", "balance-verifier", "balance-judge-audit")
 _PACKAGES = ("balance_chain", "balance_intake", "balance_sealer", "balance_verifier", "balance_judge_audit")
 
@@ -145,7 +148,8 @@ class Stack:
             require_free(port)
         await self.start_servers()
         self.first_start = await prepare_genesis(self.settings, self.folder, self._register_sources, self._note)
-        wanted = services(self.settings, self.options)
+        genesis = not await begun(self.settings, self.folder)
+        wanted = services(self.settings, self.options, genesis=genesis)
         await self.supervisor.start([each for each in wanted if only is None or each.name in only], READY_SECONDS)
         self._note("all processes are ready")
 
@@ -181,16 +185,31 @@ def environment(settings: CommonSettings, **more: object) -> dict[str, str]:
     return {f"BALANCE_{name.upper()}": str(value) for name, value in fields.items()}
 
 
-def services(settings: CommonSettings, options: StackOptions) -> tuple[Process, ...]:
-    """Our eight processes with their ports, environments and readiness probes."""
+async def begun(settings: CommonSettings, folder: Folder) -> bool:
+    """Whether every output has had a record: from then on an empty one is a loss, and its writer must refuse it."""
+    mark = folder.root / BEGUN_FILE
+    if not mark.is_file():
+        for topic in (EVENTS, BLOCKS):
+            for partition in range(settings.partitions):
+                async with PartitionReader(settings, settings.topic(topic), partition) as reader:
+                    if await reader.end_offset() == 0:
+                        return False
+        mark.touch()
+    return True
+
+
+def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) -> tuple[Process, ...]:
+    """Our eight processes with their ports, environments and readiness probes.
+
+    `genesis` lets a writer begin an empty output at the beginning.
+    """
     ports = options.ports
 
     def process(name: str, script: str, role: str, listens: int, **fields: object) -> Process:
         return Process(
             name=name,
             argv=script_argv(script, role),
-            # The data folder is one unit, topics included: an empty output here means that nothing was written yet.
-            env=environment(settings, genesis=1, **fields),
+            env=environment(settings, genesis=int(genesis), **fields),
             ready_url=f"http://{settings.host}:{listens}/readyz",
         )
 
@@ -215,7 +234,10 @@ def services(settings: CommonSettings, options: StackOptions) -> tuple[Process, 
             health_port=ports.judge_audit, grace_seconds=options.grace_seconds,
             lateness_seconds=options.lateness_seconds, gateway_url=Urls.of(ports).gateway,
         ),
-        process("judge-audit-api", "balance-judge-audit", "api", ports.judge_audit_api, port=ports.judge_audit_api),
+        process(
+            "judge-audit-api", "balance-judge-audit", "api", ports.judge_audit_api,
+            port=ports.judge_audit_api, grace_seconds=options.grace_seconds,
+        ),
     )  # fmt: skip
 
 
