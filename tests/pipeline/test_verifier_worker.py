@@ -8,8 +8,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from balance_chain.core.keys import KeyDirectory
-from balance_chain.core.topics import ALERTS
+from balance_chain.core.topics import ALERTS, EVENTS
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
@@ -262,3 +264,18 @@ async def test_when_the_database_drops_every_connection_it_goes_on_by_itself(
     await wait_until(lambda: caught_up(database_pool, written.ledger), 40)
     assert worker.alive
     assert await database_pool.fetch("SELECT * FROM finding") == []
+
+
+async def test_records_that_are_gone_from_a_topic_are_told_and_other_shards_go_on(
+    written: Written, processes: Processes, database_pool: asyncpg.Pool
+) -> None:
+    await written.rounds(1)
+    admin = AIOKafkaAdminClient(bootstrap_servers=written.settings.kafka)
+    await admin.start()
+    place = TopicPartition(written.settings.topic(EVENTS), 0)
+    await admin.delete_records({place: RecordsToDelete(before_offset=2)})
+    await admin.close()
+    start(processes, written.settings)
+    row = await wait_until(lambda: database_pool.fetchrow("SELECT code, place, severity FROM finding"), 40)
+    assert tuple(row) == ("record_gone", "shard-0", "critical")
+    await wait_until(lambda: _equals(database_pool, "SELECT height FROM shard ORDER BY shard", [-1, 0]), 20)
