@@ -9,9 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.settings import CommonSettings
+from balance_chain.runtime.tailwriter import OutRecord, TailWriter
+from balance_local.children import Folder
 from balance_local.servers import PortTaken
-from balance_local.stack import Ports, Stack, StackError, StackOptions, services
+from balance_local.stack import Ports, Stack, StackError, StackOptions, begun, services
 from support.ports import free_ports
 from support.waiting import wait_until
 
@@ -66,7 +69,23 @@ async def test_a_port_in_use_is_named_before_anything_starts(options: StackOptio
 
 
 def test_every_process_has_a_port_of_its_own_and_the_shared_settings(settings: CommonSettings, tmp_path: Path) -> None:
-    started = services(settings, StackOptions(data=tmp_path))
+    started = services(settings, StackOptions(data=tmp_path), genesis=True)
     assert len({process.ready_url for process in started}) == len(started) == 8
     assert all(process.env["BALANCE_TOPIC_PREFIX"] == settings.topic_prefix for process in started)
     assert all(process.env["BALANCE_DATABASE"] == settings.database for process in started)
+
+
+async def test_once_every_output_has_had_a_record_none_may_begin_anew(topics: CommonSettings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert not await begun(topics, folder)
+    for topic in (EVENTS, BLOCKS):
+        for shard in range(topics.partitions):
+            writer = TailWriter(topics, topics.topic(topic), shard)
+            await writer.open()
+            await writer.append([OutRecord(None, b"{}")])
+            await writer.close()
+    assert await begun(topics, folder)
+    emptied = topics.model_copy(update={"topic_prefix": "lost." + topics.topic_prefix})
+    assert await begun(emptied, folder), "the mark stays when a topic is lost"
+    started = services(emptied, StackOptions(data=tmp_path), genesis=not await begun(emptied, folder))
+    assert {process.env["BALANCE_GENESIS"] for process in started} == {"0"}
