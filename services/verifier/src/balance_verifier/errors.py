@@ -3,8 +3,7 @@
 BalanceError
 └── VerifierError
     ├── PositionMoved      another copy of the worker has committed first: load the state again
-    ├── LogRefused         the log is not the one that this verifier was given the key of
-    └── NotFound           what was asked for is not in the projection
+    └── NotFound           the projection has no position row where one must be
 
 A fault *found in the log* is no error of the verifier: it is a `findings.Finding`.
 """
@@ -22,9 +21,5 @@ class PositionMoved(VerifierError):
     """The position in PostgreSQL is not the one this worker started from, so its batch was not written."""
 
 
-class LogRefused(VerifierError):
-    """The log cannot be followed at all: its genesis is not signed by the key that was given."""
-
-
 class NotFound(VerifierError):
-    """What was asked for is not in the projection (yet)."""
+    """The projection has no position row where one must be."""
