@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import BLOCKS
 from balance_chain.runtime.settings import CommonSettings
-from support.ledger import put_events, read_shard
+from balance_chain.runtime.tailwriter import OutRecord, TailWriter
+from support.ledger import put_events, read_shard, read_values
 from support.processes import Processes
 from support.waiting import wait_until
 
@@ -79,3 +81,22 @@ async def test_an_empty_output_is_refused_without_the_genesis_command(
     refused = processes.start("balance-sealer", "sealer", settings=ledger, env={"genesis": False})
     await wait_until(lambda: "BALANCE_GENESIS" in refused.log, 30, "it says what to do")
     assert (await read_shard(ledger, keys, 0)).sealed == 0
+
+
+async def test_a_tail_of_records_that_do_not_count_is_passed_over(
+    ledger: CommonSettings, keys: KeyDirectory, processes: Processes
+) -> None:
+    await put_events(ledger, 0, EVENTS)
+    first = processes.start("balance-sealer", "sealer", settings=ledger, env=SMALL)
+    await wait_until(lambda: all_sealed(ledger, keys, 0, EVENTS), 30, "sealed before")
+    first.terminate()
+    assert await first.ended() == 0
+    values = await read_values(ledger, BLOCKS, 0)
+    writer = TailWriter(ledger, ledger.topic(BLOCKS), 0)
+    await writer.open()
+    await writer.append([OutRecord(None, value) for value in [values[3], values[-1], *[b"no block"] * 20]])
+    await writer.close()
+    await put_events(ledger, 0, EVENTS, start=EVENTS)
+    processes.start("balance-sealer", "sealer", settings=ledger, env=SMALL)
+    await wait_until(lambda: all_sealed(ledger, keys, 0, 2 * EVENTS), 30, "sealed after")
+    assert (await read_shard(ledger, keys, 0)).not_counting == 22
