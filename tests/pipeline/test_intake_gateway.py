@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -227,6 +228,32 @@ async def test_a_kafka_source_fetches_its_receipt(
     receipt = Receipt.parse_signed(encode(json.loads(first))).verify(keys.gateway_vkey)
     assert receipt.source == KAFKA_SOURCE
     assert await fetched() == first
+
+
+@pytest.mark.parametrize(("point", "on_raw"), [("gateway.after_reservation", 1), ("gateway.after_raw", 2)])
+async def test_a_gateway_killed_before_the_receipt_promised_nothing_and_a_retry_is_accepted(
+    topics: CommonSettings, processes: Processes, tmp_path: Path, point: str, on_raw: int
+) -> None:
+    write_sources(topics.sources)
+    (port,) = free_ports(1)
+    base = f"http://127.0.0.1:{port}"
+    env = {"port": port, "BALANCE_KILL_POINT": point, "BALANCE_KILL_MARKER": tmp_path / "killed"}
+
+    def start() -> Running:
+        return processes.start("balance-intake", "gateway", settings=topics, ready_url=f"{base}/readyz", env=env)
+
+    async with httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as client:
+        first = start()
+        await first.ready()
+        with pytest.raises(httpx.TransportError):
+            await Door(client, first).post(an_event())
+        assert await first.ended() == -9
+        second = start()
+        await second.ready()
+        answer = await Door(client, second).post(an_event())
+        assert answer.status_code == 202, answer.text
+        assert (await Door(client, second).post(an_event())).content == answer.content
+    assert len(await raw_values(topics)) == on_raw
 
 
 async def test_a_gateway_without_its_database_says_so_and_goes_on_by_itself(

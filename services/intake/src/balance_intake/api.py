@@ -9,9 +9,11 @@ from balance_chain.core import canonical
 from balance_chain.core.catalogue import EventType
 from balance_chain.core.rejects import Reason
 from balance_chain.core.sources import Source
+from balance_chain.runtime.telemetry import TRACEPARENT, extract, tracer
 from balance_chain.web.problems import FieldError, ProblemError, problem_response
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry import trace
 
 from balance_intake import schemas
 from balance_intake.deployment import Deployment
@@ -27,6 +29,7 @@ PROBLEM_TYPE: Final = "urn:balance:problem:"
 """Before the reason code, in the `type` of problem details."""
 
 _FORBIDDEN: Final = frozenset({Reason.TYPE_NOT_ALLOWED, Reason.COURT_NOT_ALLOWED, Reason.SOURCE_UNKNOWN})
+_tracer: Final = tracer("balance_intake.gateway")
 _json: Final = msgspec.json.Encoder()
 _split: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _bearer: Final = HTTPBearer(auto_error=False, description="The source's token, whose digest sources.yaml holds.")
@@ -63,15 +66,17 @@ def router(gateway: Gateway, deployment: Deployment, settings: GatewaySettings) 
             raise ProblemError(415, "Which form?", f"Send {SINGLE}, {BATCH} or {NDJSON}.")
         limit = settings.event_bytes if media_type == SINGLE else settings.batch_bytes
         body = await _body(request, limit)
+        values = [body] if media_type == SINGLE else _values(body, media_type)
+        parent = extract(request.headers.get(TRACEPARENT))
+        context = None if parent is None else trace.set_span_in_context(trace.NonRecordingSpan(parent))
         try:
-            if media_type == SINGLE:
-                return _single((await gateway.accept([body], source))[0], retry)
-            values = _values(body, media_type)
             if len(values) > settings.batch_events:
                 raise ProblemError(
                     413, "Too many events", f"{len(values)} in one request, {settings.batch_events} at most."
                 )
-            return _many(await gateway.accept(values, source), retry)
+            with _tracer.start_as_current_span("accept", context, attributes={"count": len(values)}):
+                outcomes = await gateway.accept(values, source)
+            return _single(outcomes[0], retry) if media_type == SINGLE else _many(outcomes, retry)
         except IntakeFull as error:
             raise ProblemError(429, "Too many events in flight", str(error), headers=retry) from None
 

@@ -19,6 +19,7 @@ from balance_chain.core.privacy import CaseKey, source_secret
 from balance_chain.core.rawrecord import mac_raw, make_headers
 from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Source
+from balance_chain.runtime import killpoints
 from balance_chain.runtime.casekeys import CaseKeyStore
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.telemetry import inject
@@ -112,7 +113,7 @@ class Gateway:
         self._mac = deployment.keys.gateway_mac
         self._queue: list[_Pending] = []
         self._waiting = asyncio.Event()
-        self._committing: set[EventKey] = set()
+        self._committing: set[str] = set()
         self._in_flight = 0
 
     async def accept(self, values: Sequence[bytes], source: Source) -> list[Outcome]:
@@ -175,29 +176,33 @@ class Gateway:
                 _settle(batch, Unavailable(CommitFailed("gateway", "is stopping", "send again")))
                 raise
             finally:
-                self._committing.difference_update(item.key for item in batch)
+                self._committing.difference_update(item.key.source for item in batch)
                 self._waiting.set()
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
             metrics.COMMIT_EVENTS.observe(len(batch))
 
     def _take(self) -> list[_Pending]:
-        """The next commit: keys that no other commit holds, so that a repeat sent at once waits for the first."""
-        batch: list[_Pending] = []
+        """The next commit, of sources that no other commit holds: what a source sent first is on raw first.
+
+        Its keys are distinct, so that a repeat sent at once waits for the first and gets its receipt.
+        """
+        batch: dict[EventKey, _Pending] = {}
         later: list[_Pending] = []
         for position, item in enumerate(self._queue):
             if len(batch) >= self._settings.commit_events:
                 later += self._queue[position:]
                 break
-            if item.key in self._committing:
+            if item.key.source in self._committing or item.key in batch:
                 later.append(item)
             else:
-                self._committing.add(item.key)
-                batch.append(item)
+                batch[item.key] = item
         self._queue = later
-        return batch
+        self._committing.update(key.source for key in batch)
+        return list(batch.values())
 
     async def _commit(self, batch: list[_Pending]) -> None:
         reserved = await self._repository.reserve([(item.key, item.digest, item.checked.case.caseid) for item in batch])
+        killpoints.hit("gateway.after_reservation")
         to_send: list[_Pending] = []
         for item in batch:
             row = reserved[item.key]
@@ -230,6 +235,7 @@ class Gateway:
         for result in sent:
             if isinstance(result, BaseException):
                 raise result
+        killpoints.hit("gateway.after_raw")
         receipts = {item.key: self._sign(item.key, item.digest, keys[item.checked.case.caseid]) for item in batch}
         kept = await self._repository.keep_receipts(receipts)
         metrics.ACCEPTED.inc(len(batch))

@@ -19,7 +19,7 @@ class GatewaySettings(IntakeSettings):
     batch_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Bytes of one request's body, at most.")
     in_flight_events: int = Field(20_000, gt=0, description="Events being accepted at once; above it 429.")
     commit_events: int = Field(2_000, gt=0, description="Events that share one round trip to PostgreSQL and Kafka.")
-    commits_at_once: int = Field(2, gt=0, description="Such round trips in flight at once.")
+    commits_at_once: int = Field(2, gt=0, description="Such round trips in flight at once, of different sources.")
     receipt_seconds: float = Field(60.0, gt=0, description="A receipt promises sealing within so long.")
     retry_after_seconds: int = Field(2, gt=0, description="What Retry-After says when the gateway is full or waiting.")
 
