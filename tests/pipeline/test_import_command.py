@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from balance_chain.cli.main import run
 from balance_chain.cli.publishing import publish_kafka
+from balance_chain.cli.recap import docket_files, load_dockets
+from balance_chain.core.canonical import encode_event
 from balance_chain.core.rawrecord import read_headers, verify_raw
-from balance_chain.core.topics import RAW
+from balance_chain.core.topics import EVENTS, RAW
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
 from support.intake import (
@@ -21,12 +23,14 @@ from support.intake import (
     KAFKA_SEED,
     KAFKA_SOURCE,
     an_event,
+    read_events,
     shard_of,
     write_sources,
 )
 from support.needs import DOCKETS, needs_dockets
 from support.ports import free_ports
 from support.processes import Processes
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -72,15 +76,36 @@ async def test_a_wrong_token_is_refused_in_one_line(
 
 
 @needs_dockets
-async def test_every_event_of_the_real_dockets_is_accepted_and_a_second_import_adds_none(
-    gateway: str, capsys: pytest.CaptureFixture[str]
+async def test_the_real_dockets_are_accepted_once_and_reach_the_ledger_without_a_clear_name(
+    gateway: str, topics: CommonSettings, processes: Processes, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (port,) = free_ports(1)
+    env = {"health_port": port, "tick_after_seconds": 3600}
+    processes.start("balance-intake", "normaliser", "--genesis", settings=topics, env=env)
     arguments = ["import", "recap", str(DOCKETS), "--url", gateway, "--token", HTTP_TOKEN, "--source", HTTP_SOURCE]
     code, first = await called(arguments, capsys)
     assert (code, first["rejected"], first["refused_files"]) == (0, [], [])
     assert first["accepted"] == first["events"]
     code, second = await called(arguments, capsys)
     assert (code, second["accepted"], second["duplicates"]) == (0, 0, first["events"])
+
+    async def written() -> bool:
+        ends = 0
+        for shard in range(topics.partitions):
+            async with PartitionReader(topics, topics.topic(EVENTS), shard) as reader:
+                ends += await reader.end_offset()
+        return ends >= first["events"]
+
+    await wait_until(written, 120.0, "every event is written")
+    found = [event for shard in range(topics.partitions) for event in await read_events(topics, shard)]
+    events = [event for event in found if not event.is_tick]
+    assert {event.type for event in events} == set(first["types"])
+    assert len({event.id for event in events}) == len(events) == first["events"]
+    dockets, _ = load_dockets(docket_files([DOCKETS]))
+    people = {party.name for docket in dockets for party in docket.parties} | {each.assigned_to for each in dockets}
+    full = {" ".join(name.lower().split()) for name in people if len(name) >= 8 and len(name.split()) >= 2}
+    ledger = "\n".join(encode_event(event).decode().lower() for event in events)
+    assert [name for name in full if name in ledger] == []
 
 
 async def test_a_kafka_source_signs_its_events_straight_onto_raw(topics: CommonSettings) -> None:
