@@ -124,3 +124,11 @@ def test_a_bundle_that_is_none_is_not_verified(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "bundle.json").write_text("{}")
     assert run(["verify", str(tmp_path / "bundle.json"), "--vkey", str(tmp_path / "keys" / "log.vkey")]) == 1
     complaint_of(capsys)
+
+
+def test_kafka_that_does_not_answer_exits_3_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BALANCE_KAFKA", "127.0.0.1:1")
+    assert run(["topics", "create"]) == 3
+    assert "kafka" in complaint_of(capsys)

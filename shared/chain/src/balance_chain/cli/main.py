@@ -5,6 +5,7 @@ typer or a `typer.Typer`.
 """
 
 import asyncio
+import logging
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -171,16 +172,15 @@ def load_plugins(wanted: str) -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of one call; says in one line what went wrong."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our one line says it already
     try:
         if not arguments or arguments[0] not in OWN:
             load_plugins(arguments[0] if arguments else "")
         code = typer.main.get_command(app)(arguments, prog_name="balance-chain", standalone_mode=False)
     except CommandFailed as failed:
         return _complain(failed.code, str(failed))
-    except (PublishUnavailable, KafkaUnavailable) as error:
-        return _complain(Exit.UNAVAILABLE, str(error))
-    except ExceptionGroup as group:
-        return _complain(Exit.UNAVAILABLE, str(group.exceptions[0]))
+    except (PublishUnavailable, KafkaUnavailable) as unavailable:
+        return _complain(Exit.UNAVAILABLE, str(unavailable))
     except BalanceError as error:
         return _complain(Exit.REFUSED, str(error))
     except KeyboardInterrupt:

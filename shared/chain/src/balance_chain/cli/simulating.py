@@ -32,13 +32,12 @@ async def publish_simulation(
         by_source: dict[str, list[Event]] = defaultdict(list)
         for event in window:
             by_source[event["source"]].append(event)
-        async with asyncio.TaskGroup() as group:
-            sending = [
-                group.create_task(_publish_one(sources[uri], events, url, settings))
-                for uri, events in by_source.items()
-            ]
-        for task in sending:
-            report.add(task.result())
+        sending = [_publish_one(sources[uri], events, url, settings) for uri, events in by_source.items()]
+        outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            report.add(outcome)
         if advance is not None:
             advance(len(window))
     return report
