@@ -20,7 +20,8 @@ from balance_chain.core.privacy import CaseKey
 from balance_chain.core.rawrecord import LEDGER, TICK_VALUE, mac_raw, make_headers
 from balance_chain.core.sources import Source, Sources
 from balance_intake.model import Holder
-from balance_intake.normalise import Draft, Normaliser, RawRecord, Secrets
+from balance_intake.normalise import Normaliser, Secrets
+from balance_intake.stages import Draft, RawRecord
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 ORIGIN = "court.example/balance-chain/0491"

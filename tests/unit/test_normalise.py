@@ -18,7 +18,8 @@ from balance_chain.core.rawrecord import LEDGER, TICK_VALUE, make_headers
 from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Sources
 from balance_intake.model import Claim, Holder
-from balance_intake.normalise import Draft, Normaliser, RawRecord, Reject, Secrets, Tick
+from balance_intake.normalise import Normaliser, Secrets
+from balance_intake.stages import Draft, RawRecord, Reject, Tick
 from hypothesis import given
 from hypothesis import strategies as st
 from support.intake import HTTP_SOURCE, an_event, as_bytes, vouched, write_sources

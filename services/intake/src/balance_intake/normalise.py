@@ -29,68 +29,8 @@ from balance_chain.core.rejects import Reason
 from balance_chain.core.sources import Source, Sources
 
 from balance_intake.checks import FUTURE_MS, SPECVERSION, Checked, Checker
-from balance_intake.model import Claim, EventKey, Holder
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """One record of `litigation.raw` as the broker has it."""
-
-    partition: int
-    offset: int
-    received_ms: int
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A valid event, before the batch's questions to PostgreSQL are answered."""
-
-    record: RawRecord
-    checked: Checked
-    people: tuple[RegistryRef, ...]
-
-    @property
-    def caseid(self) -> str:
-        """Whose key protects it."""
-        return self.checked.case.caseid
-
-    @property
-    def key(self) -> EventKey:
-        """What must be unique."""
-        return EventKey(self.checked.event.source, self.checked.event.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A refused record: what may be told of it."""
-
-    record: RawRecord
-    reason: Reason
-    digest: str
-    field: str | None = None
-    partition: int | None = None
-    source: str | None = None
-    id: str | None = None
-    sequence: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passed on an idle partition."""
-
-    record: RawRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One record for `litigation.events`."""
-
-    key: bytes
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-    timestamp_ms: int
+from balance_intake.model import Claim, Holder
+from balance_intake.stages import Draft, RawRecord, Reject, Tick, Written
 
 
 @dataclass(frozen=True, slots=True)

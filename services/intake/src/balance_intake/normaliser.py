@@ -24,10 +24,11 @@ from balance_chain.runtime.telemetry import batch_span, tracer
 
 from balance_intake import metrics
 from balance_intake.errors import GenerationAhead, GenesisNeeded, RawGone
-from balance_intake.normalise import Draft, Normaliser, RawRecord, Reject, Tick, Written
+from balance_intake.normalise import Normaliser
 from balance_intake.rawproducer import RawOut, RawProducer
 from balance_intake.repository import Repository
 from balance_intake.settings import NormaliserSettings
+from balance_intake.stages import Draft, RawRecord, Reject, Tick, Written
 
 GROUP = "intake-normaliser"
 _log = get_logger("balance_intake.normaliser")
@@ -157,6 +158,7 @@ class ShardNormaliser:
                 for record in records
             ]
             written = await self._batcher.normalise(shard, raw)
+            killpoints.hit("normaliser.before_append")
             await writer.append([OutRecord(out.key, out.value, out.headers, out.timestamp_ms) for out in written])
             killpoints.hit("normaliser.after_append")
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)

@@ -1,8 +1,8 @@
 """A record of `litigation.raw`: the value as the source sent it, byte for byte, and headers that say who vouches.
 
-Headers: `source` (URI, UTF-8); `authenticator`, 64 bytes where the source signed the value itself (Ed25519), 32 bytes where the gateway
-or the ledger vouches (BLAKE2b-256 keyed with gateway.mac over the length-prefixed source and the value);
-`traceparent`, optional.
+Headers: `source` (URI, UTF-8); `authenticator`, 64 bytes where the source signed the value itself (Ed25519), 32 bytes
+where the gateway or the ledger vouches (BLAKE2b-256 keyed with gateway.mac over the length-prefixed source and the
+value); `traceparent`, optional.
 """
 
 import hashlib
