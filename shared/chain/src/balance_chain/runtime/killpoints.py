@@ -11,6 +11,7 @@ _hits: Counter[str] = Counter()
 def hit(name: str) -> None:
     """Dies here if `BALANCE_KILL_POINT` is `name`, or `name:n` at the nth call; leaves `BALANCE_KILL_MARKER`.
 
+    `BALANCE_KILL_SIGNAL` names another signal: with SIGSTOP it freezes here and goes on at SIGCONT, a zombie.
     The marker is written once: a process restarted with the same environment passes the point.
     """
     wanted = os.environ.get("BALANCE_KILL_POINT")
@@ -28,4 +29,4 @@ def hit(name: str) -> None:
         if path.exists():
             return
         path.write_text(name)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.Signals[os.environ.get("BALANCE_KILL_SIGNAL", "SIGKILL")])
