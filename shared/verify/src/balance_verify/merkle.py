@@ -135,16 +135,47 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
         if not size and root != EMPTY_ROOT:
             raise MismatchError("consistency, new root", EMPTY_ROOT.hex(), root.hex())
         return
-    if not path:
-        raise MalformedError("consistency path", "0 hashes", "this pair of sizes needs more")
     hashes = list(path) if old_size & (old_size - 1) else [old_root, *path]
+    old_value, value = roots_from_consistency(old_size, size, hashes)
+    if old_value != old_root:
+        raise MismatchError("consistency, old root", old_root.hex(), old_value.hex())
+    if value != root:
+        raise MismatchError("consistency, new root", root.hex(), value.hex())
+
+
+def old_root_from_consistency(old_size: int, size: int, root: bytes, path: Sequence[bytes]) -> bytes:
+    """The root at `old_size` that the tree (size, root) stands on, as `path` shows; raises where it shows none.
+
+    Where `old_size` is a power of two, a consistency path leaves out the old root and hence cannot tell it.
+    """
+    if not 0 < old_size < size or not old_size & (old_size - 1):
+        raise MalformedError("old size", f"{old_size} for a tree of {size}", "it must not be a power of two")
+    old_value, value = roots_from_consistency(old_size, size, path)
+    if value != root:
+        raise MismatchError("consistency, new root", root.hex(), value.hex())
+    return old_value
+
+
+def roots_from_consistency(old_size: int, size: int, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots at both sizes (0 < old < new) that the hashes of a consistency proof lead to; judges neither.
+
+    `hashes` is the whole proof: where the old size is a power of two, RFC 9162 leaves out the first hash, the root
+    over the old leaves itself, and here it is given.
+    """
+    if not 0 < old_size < size:
+        raise MalformedError(
+            "old size", f"{old_size} for a tree of {size}", "give a size above 0 and below the new one"
+        )
+    _check_hashes(hashes)
+    if not hashes:
+        raise MalformedError("consistency path", "0 hashes", "this pair of sizes needs more")
     position, last = old_size - 1, size - 1
     while position & 1:
         position, last = position >> 1, last >> 1
     old_value = value = hashes[0]
     for sibling in hashes[1:]:
         if last == 0:
-            raise MalformedError("consistency path", f"{len(path)} hashes", "this pair of sizes needs fewer")
+            raise MalformedError("consistency path", f"{len(hashes)} hashes", "this pair of sizes needs fewer")
         if position & 1 or position == last:
             old_value = node_hash(sibling, old_value)
             value = node_hash(sibling, value)
@@ -154,11 +185,8 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
             value = node_hash(value, sibling)
         position, last = position >> 1, last >> 1
     if last:
-        raise MalformedError("consistency path", f"{len(path)} hashes", "this pair of sizes needs more")
-    if old_value != old_root:
-        raise MismatchError("consistency, old root", old_root.hex(), old_value.hex())
-    if value != root:
-        raise MismatchError("consistency, new root", root.hex(), value.hex())
+        raise MalformedError("consistency path", f"{len(hashes)} hashes", "this pair of sizes needs more")
+    return old_value, value
 
 
 def _check_hashes(path: Iterable[bytes]) -> None:
