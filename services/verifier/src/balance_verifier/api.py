@@ -27,6 +27,7 @@ from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
 from balance_verifier.queries import FoundEvent
 from balance_verifier.settings import ApiSettings
+from balance_verifier.tileserving import add_tile_routes
 
 log = get_logger(__name__)
 
@@ -53,6 +54,7 @@ def build_app(settings: ApiSettings, health: Health) -> FastAPI:
     _event_routes(app, portal)
     _block_routes(app, portal)
     _log_routes(app, portal)
+    add_tile_routes(app, portal)
     return app
 
 

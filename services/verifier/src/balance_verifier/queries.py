@@ -153,6 +153,24 @@ class Queries:
         )
         return {(row["level"], row["index"]): row["hash"] for row in rows}
 
+    async def level_hashes(self, level: int, first: int, end: int) -> list[bytes]:
+        """Hashes of the complete subtrees of a level from `first` up to `end`, in order."""
+        rows = await self._pool.fetch(
+            "SELECT hash FROM log_node WHERE level = $1 AND index >= $2 AND index < $3 ORDER BY index",
+            level,
+            first,
+            end,
+        )
+        return [row["hash"] for row in rows]
+
+    async def log_entries(self, first: int, end: int) -> list[bytes]:
+        """The log's entries from `first` up to `end`, in order; entry 0 is the genesis entry."""
+        rows = await self._pool.fetch(
+            "SELECT entry FROM block WHERE log_index >= $1 AND log_index < $2 ORDER BY log_index", first, end
+        )
+        genesis = [await self._pool.fetchval("SELECT genesis FROM log")] if first == 0 else []
+        return [*genesis, *(row["entry"] for row in rows)]
+
     async def blocks(self, shard: int | None, before: tuple[str, int, int], limit: int) -> list[FoundBlock]:
         """Blocks, newest first, before the place (time, shard, height)."""
         rows = await self._pool.fetch(
