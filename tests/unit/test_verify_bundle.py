@@ -9,8 +9,10 @@ from typing import Any, get_args
 
 import pytest
 from balance_verify import verify
+from balance_verify.cosignature import CosigningKey
 from balance_verify.errors import MalformedError
-from balance_verify.note import SigningKey, VerifierKey
+from balance_verify.note import SignedNote, SigningKey, VerifierKey
+from balance_verify.policy import Policy
 from balance_verify.proof import ProofBundle
 from balance_verify.verify import Report, verify_bundle
 from hypothesis import given, settings
@@ -113,3 +115,65 @@ def test_a_bundle_around_the_genesis_entry_is_refused() -> None:
 def test_a_bundle_out_of_range_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(MalformedError):
         dataclasses.replace(BUNDLE, **change)
+
+
+WITNESSES = [CosigningKey.generate(f"w{n}.example", bytes([n]) * 32) for n in range(3)]
+POLICY_TEXT = (
+    "".join(f"witness w{n} {key.vkey}\n" for n, key in enumerate(WITNESSES)) + "group g 2 w0 w1 w2\nquorum g\n"
+)
+POLICY = Policy.parse(POLICY_TEXT.encode())
+
+
+def cosigned(*witnesses: tuple[int, int]) -> ProofBundle:
+    """The good bundle with cosignatures of these witnesses at these times."""
+    note = BUNDLE.log_proof.note
+    more = tuple(WITNESSES[n].cosign(note.text, time) for n, time in witnesses)
+    signed = SignedNote(note.text, note.signatures + more)
+    return dataclasses.replace(BUNDLE, log_proof=dataclasses.replace(BUNDLE.log_proof, note=signed))
+
+
+def test_a_quorum_of_the_policy_makes_it_final_no_later_than_when_it_was_reached() -> None:
+    report = verify_bundle(cosigned((2, 1_795_554_300), (0, 1_795_554_162)), LOG_KEY, policy=POLICY)
+    assert report.ok
+    assert by_name(report)["witnesses"].result == "matches"
+    assert report.finality == (
+        "final by the policy: 2 of 3 witnesses cosigned (w0, w2); missing w1, "
+        "existed no later than 2026-11-24T21:05:00Z"
+    )
+
+
+def test_without_a_quorum_it_is_not_yet_final_and_says_who_is_missing() -> None:
+    report = verify_bundle(cosigned((1, 9)), LOG_KEY, policy=POLICY)
+    assert not report.ok
+    assert by_name(report)["witnesses"].result == "not yet"
+    assert report.finality == "not final by the policy: 1 of 3 witnesses cosigned (w1); missing w0, w2"
+
+
+def test_a_witness_that_signs_twice_counts_once() -> None:
+    assert not verify_bundle(cosigned((1, 9), (1, 10)), LOG_KEY, policy=POLICY).ok
+
+
+def test_a_forged_cosignature_differs_even_where_the_others_are_a_quorum() -> None:
+    bundle = cosigned((0, 9), (1, 9), (2, 9))
+    note = bundle.log_proof.note
+    forged = dataclasses.replace(note.signatures[-1], signature=bytes(72))
+    note = SignedNote(note.text, (*note.signatures[:-1], forged))
+    report = verify_bundle(
+        dataclasses.replace(bundle, log_proof=dataclasses.replace(bundle.log_proof, note=note)), LOG_KEY, policy=POLICY
+    )
+    assert by_name(report)["witnesses"].result == "differs"
+    assert not report.ok
+    assert verify_bundle(bundle, LOG_KEY, policy=POLICY).ok
+
+
+def test_a_policy_that_lists_another_log_does_not_recognise_this_one() -> None:
+    other = Policy.parse(f"log {STRANGER}\n{POLICY_TEXT}".encode())
+    report = verify_bundle(cosigned((0, 9), (1, 9)), LOG_KEY, policy=other)
+    assert by_name(report)["witnesses"].result == "signer not recognised"
+    assert not report.ok
+
+
+def test_a_policy_that_asks_for_no_witness_says_so() -> None:
+    report = verify_bundle(BUNDLE, LOG_KEY, policy=Policy.parse(f"log {LOG_KEY}\nquorum none\n".encode()))
+    assert report.ok
+    assert report.finality == "final by the policy, which asks for no witness"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from balance_verify.__main__ import main
+from balance_verify.cosignature import CosigningKey
 from balance_verify.note import SigningKey
 from balance_verify.proof import ProofBundle
 
@@ -89,6 +90,54 @@ def test_wrong_use_and_unreadable_files_have_codes_of_their_own(files: Files) ->
     assert main([str(files.bundle), "--vkey", str(files.bundle)]) == 2
     files.vkey.write_bytes(b"\xff")
     assert main([str(files.bundle), "--vkey", str(files.vkey)]) == 2
+    assert main([str(files.bundle)]) == 2
     with pytest.raises(SystemExit) as caught:
-        main([str(files.bundle)])
+        main([])
     assert caught.value.code == 2
+
+
+WITNESS = CosigningKey.generate("witness.example/w1", bytes(32))
+
+
+@pytest.fixture
+def policy(files: Files) -> Path:
+    """The good bundle cosigned, and a policy that lists its log and the witness."""
+    bundle = ProofBundle.parse(GOOD["bundle"].encode())
+    note = bundle.log_proof.note
+    signed = replace(note, signatures=(*note.signatures, WITNESS.cosign(note.text, 1_795_554_162)))
+    files.bundle.write_bytes(replace(bundle, log_proof=replace(bundle.log_proof, note=signed)).encode())
+    path = files.bundle.with_name("policy.txt")
+    path.write_text(f"log {GOOD['vkey']}\nwitness w1 {WITNESS.vkey}\nquorum w1\n", encoding="utf-8")
+    return path
+
+
+def test_a_policy_alone_verifies_and_says_since_when(
+    files: Files, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(files.bundle), "--policy", str(policy)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "verified (final by the policy: 1 of 1 witnesses cosigned (w1), existed no later than 2026-11-24T21:02:42Z)\n"
+    )
+    assert main([str(files.bundle), "--policy", str(policy), "--vkey", str(files.vkey)]) == 0
+
+
+def test_a_policy_that_is_not_met_does_not_verify_not_even_on_the_operators_word(
+    files: Files, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.bundle.write_text(GOOD["bundle"], encoding="utf-8")
+    arguments = [str(files.bundle), "--policy", str(policy), "--operator-only"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().out.endswith(
+        "not verified (not final by the policy: 0 of 1 witnesses cosigned (nobody); missing w1)\n"
+    )
+
+
+def test_a_bad_policy_is_wrong_use_and_names_its_line(
+    files: Files, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(policy.read_text(encoding="utf-8") + "quorum w1\n", encoding="utf-8")
+    assert main([str(files.bundle), "--policy", str(policy)]) == 2
+    assert "policy line 4: is a second quorum line" in capsys.readouterr().err
+    policy.write_text(f"witness w1 {WITNESS.vkey}\nquorum w1\n", encoding="utf-8")
+    assert main([str(files.bundle), "--policy", str(policy)]) == 2
+    assert main([str(files.bundle), "--policy", str(policy.with_name("missing"))]) == 3

@@ -143,19 +143,6 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
         raise MismatchError("consistency, new root", root.hex(), value.hex())
 
 
-def old_root_from_consistency(old_size: int, size: int, root: bytes, path: Sequence[bytes]) -> bytes:
-    """The root at `old_size` that the tree (size, root) stands on, as `path` shows; raises where it shows none.
-
-    Where `old_size` is a power of two, a consistency path leaves out the old root and hence cannot tell it.
-    """
-    if not 0 < old_size < size or not old_size & (old_size - 1):
-        raise MalformedError("old size", f"{old_size} for a tree of {size}", "it must not be a power of two")
-    old_value, value = roots_from_consistency(old_size, size, path)
-    if value != root:
-        raise MismatchError("consistency, new root", root.hex(), value.hex())
-    return old_value
-
-
 def roots_from_consistency(old_size: int, size: int, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
     """The roots at both sizes (0 < old < new) that the hashes of a consistency proof lead to; judges neither.
 

@@ -1,7 +1,7 @@
 """Sign and open notes of C2SP signed-note, the form in which logs and witnesses publish what they vouch for.
 
-The bytes are those of golang.org/x/mod/sumdb/note. We know one signature type, Ed25519 (0x01); a signature by
-a key we were not given is ignored, as the specification asks, whatever its type.
+The bytes are those of golang.org/x/mod/sumdb/note. Here is one signature type, Ed25519 (0x01); cosignature.py has
+those of witnesses. A signature by a key we were not given is ignored, as the specification asks, whatever its type.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 import nacl.bindings
 import nacl.exceptions
@@ -24,25 +25,43 @@ _SIGNATURE_SIZE = 64
 _DASH = "— "
 
 
-def _check_name(name: str) -> None:
+class NoteKey(Protocol):
+    """A public key of any signature type, as far as opening a note goes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key_hash(self) -> bytes: ...
+
+    @property
+    def id(self) -> str: ...
+
+    def verify(self, message: bytes, signature: bytes) -> bool: ...
+
+
+def check_name(name: str) -> None:
+    """`name` must be what the specification allows as a key's name."""
     if not name or "+" in name or any(c.isspace() or c < " " or "\ud800" <= c <= "\udfff" for c in name):
         raise MalformedError("key name", f"{name!r}", "use text without spaces and plus signs")
 
 
-def _key_hash(name: str, public: bytes) -> bytes:
-    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+def key_hash(name: str, algorithm: bytes, public: bytes) -> bytes:
+    """The key ID: SHA-256(name ‖ newline ‖ signature type ‖ public key), its first four bytes."""
+    return sha256(name.encode() + b"\n" + algorithm + public).digest()[:4]
 
 
-def _split_key(text: str, field: str, size: int) -> tuple[str, bytes, bytes]:
-    """name, key hash and key bytes of `name+hash+key`."""
+def split_key(text: str, field: str, algorithm: bytes, size: int) -> tuple[str, bytes, bytes]:
+    """name, key hash and key bytes of `name+hash+key`, whose key is of this type and size."""
     name, _, rest = text.partition("+")
     hash_text, _, key_text = rest.partition("+")
-    _check_name(name)
+    check_name(name)
     if len(hash_text) != 8 or any(c not in "0123456789abcdef" for c in hash_text):
         raise MalformedError(f"{field} hash", f"{hash_text!r}", "give 8 lower-case hex digits")
     key = decode_base64(key_text, field)
-    if key[:1] != _ED25519 or len(key) != 1 + size:
-        raise MalformedError(field, "not an Ed25519 key", f"give base64 of 0x01 and {size} bytes")
+    if key[:1] != algorithm or len(key) != 1 + size:
+        kind = f"0x{algorithm.hex()}"
+        raise MalformedError(field, f"not a key of type {kind}", f"give base64 of {kind} and {size} bytes")
     return name, bytes.fromhex(hash_text), key[1:]
 
 
@@ -55,16 +74,16 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.public) != 32:
             raise MalformedError("key", f"{len(self.public)} bytes", "give 32 bytes")
-        if self.key_hash != _key_hash(self.name, self.public):
+        if self.key_hash != key_hash(self.name, _ED25519, self.public):
             raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
         """Read one vkey line; a newline at its end is allowed, as files have one."""
-        return cls(*_split_key(text.removesuffix("\n"), "vkey", 32))
+        return cls(*split_key(text.removesuffix("\n"), "vkey", _ED25519, 32))
 
     def __str__(self) -> str:
         return f"{self.id}+{encode_base64(_ED25519 + self.public)}"
@@ -93,10 +112,10 @@ class SigningKey:
     def __init__(self, name: str, seed: bytes) -> None:
         if len(seed) != 32:
             raise MalformedError("seed", f"{len(seed)} bytes", "give 32 bytes")
-        _check_name(name)
+        check_name(name)
         public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
         self._seed = seed
-        self.vkey = VerifierKey(name, _key_hash(name, public), public)
+        self.vkey = VerifierKey(name, key_hash(name, _ED25519, public), public)
 
     @classmethod
     def generate(cls, name: str, seed: bytes) -> SigningKey:
@@ -109,10 +128,10 @@ class SigningKey:
         prefix = "PRIVATE+KEY+"
         if not text.startswith(prefix):
             raise MalformedError("private key", "does not start with PRIVATE+KEY+", "give the .skey file")
-        name, key_hash, seed = _split_key(text.removeprefix(prefix).removesuffix("\n"), "private key", 32)
+        name, named, seed = split_key(text.removeprefix(prefix).removesuffix("\n"), "private key", _ED25519, 32)
         key = cls(name, seed)
-        if key.vkey.key_hash != key_hash:
-            raise MalformedError("private key hash", key_hash.hex(), "it does not fit this name and key")
+        if key.vkey.key_hash != named:
+            raise MalformedError("private key hash", named.hex(), "it does not fit this name and key")
         return key
 
     def encode(self) -> str:
@@ -141,7 +160,7 @@ class NoteSignature:
     signature: bytes
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.key_hash) != 4 or not self.signature:
             raise MalformedError("signature", "too short", "give a key hash of 4 bytes and a signature")
 
@@ -193,7 +212,7 @@ def sign_note(text: str, *keys: SigningKey) -> SignedNote:
     return SignedNote(text, tuple(NoteSignature(k.name, k.vkey.key_hash, k.sign(message)) for k in keys))
 
 
-def open_note(data: bytes, keys: Iterable[VerifierKey]) -> SignedNote:
+def open_note(data: bytes, keys: Iterable[NoteKey]) -> SignedNote:
     """The note with the signatures by `keys` alone, all verified.
 
     One bad signature by a known key refuses the note; so does the lack of any by a known key. A second line by

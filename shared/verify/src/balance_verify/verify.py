@@ -9,8 +9,8 @@ The steps, as C2SP tlog-proof ("Verifying a tlog proof") orders them, with our b
 5. checkpoint signature: the given key signed the checkpoint.
 6. sealer signature: one of the given sealer keys signed the header. Without such keys it is not checkable, and
    not needed: step 3 binds the very bytes of the entry to the log.
-7. witnesses: enough witnesses of the policy cosigned the checkpoint. Without a policy it is not checkable, and the
-   finality is the operator's word alone.
+7. witnesses: a quorum of the policy's witnesses cosigned the checkpoint, and the policy lists this log. Without a
+   policy it is not checkable, and the finality is the operator's word alone; without a quorum it is not yet final.
 
 Each step runs whatever the ones before it found, so that a report shows all that is wrong.
 """
@@ -25,6 +25,7 @@ from .entry import Entry
 from .errors import BadSignatureError, MalformedError, UnknownSignerError
 from .merkle import leaf_hash, root_from_inclusion
 from .note import VerifierKey, open_note
+from .policy import NONE, Policy, Verdict, time_text
 from .proof import ProofBundle
 
 Result = Literal["matches", "differs", "signer not recognised", "not checkable", "not yet"]
@@ -36,6 +37,12 @@ NOT_YET: Final = "not yet"
 
 OPERATOR_ALONE: Final = "operator's word alone"
 """The finality of a checkpoint that no witness vouches for."""
+
+FINAL: Final = "final by the policy"
+"""How the finality of a checkpoint begins that the policy accepts."""
+
+NOT_FINAL: Final = "not final by the policy"
+"""How the finality of a checkpoint begins that lacks a quorum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +78,11 @@ def verify_bundle(
     bundle: ProofBundle,
     log_key: VerifierKey,
     *,
-    policy: None = None,
+    policy: Policy | None = None,
     sealer_keys: Sequence[VerifierKey] = (),
 ) -> Report:
-    """Take the seven steps on `bundle`. Never raises: what cannot be computed is a result too.
-
-    Witness policies do not exist in this version; `policy` keeps their place and is None.
-    """
+    """Take the seven steps on `bundle`. Never raises: what cannot be computed is a result too."""
+    witnesses, finality = _witnesses(bundle, log_key, policy)
     return Report(
         (
             _event_position(bundle),
@@ -86,9 +91,9 @@ def verify_bundle(
             _origin(bundle, log_key),
             _checkpoint_signature(bundle, log_key),
             _sealer_signature(bundle, sealer_keys),
-            Step(7, "witnesses", NOT_CHECKABLE, "", "", "no witness policy was given", needed=False),
+            witnesses,
         ),
-        OPERATOR_ALONE,
+        finality,
     )
 
 
@@ -167,3 +172,33 @@ def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey]) -
     except BadSignatureError as error:
         result, got = DIFFERS, error.got
     return Step(6, name, result, expected, got, "the sealer's signature over the block header")
+
+
+def _witnesses(bundle: ProofBundle, log_key: VerifierKey, policy: Policy | None) -> tuple[Step, str]:
+    # Step 7.
+    name = "witnesses"
+    if policy is None:
+        return Step(7, name, NOT_CHECKABLE, "", "", "no witness policy was given", needed=False), OPERATOR_ALONE
+    expected = "no witness" if policy.quorum == NONE else f"quorum {policy.quorum}"
+    if not policy.lists(log_key):
+        listed = " or ".join(log.key.id for log in policy.logs)
+        detail = "the policy does not list the log's key"
+        return Step(7, name, SIGNER_NOT_RECOGNISED, listed, log_key.id, detail), f"{NOT_FINAL}: {detail}"
+    try:
+        verdict = policy.judge(bundle.log_proof.note)
+    except BadSignatureError as error:
+        detail = "a cosignature by a witness of the policy does not fit"
+        return Step(7, name, DIFFERS, error.expected, error.got, detail), f"{NOT_FINAL}: {detail}"
+    got = ", ".join(each.key_id for each in verdict.cosigned) or "no cosignature by a witness of the policy"
+    result: Result = MATCHES if verdict.reached else NOT_YET
+    return Step(7, name, result, expected, got, str(verdict)), finality_of(policy, verdict)
+
+
+def finality_of(policy: Policy, verdict: Verdict) -> str:
+    """How far the log's word reaches under this policy, as a sentence."""
+    if not verdict.reached:
+        return f"{NOT_FINAL}: {verdict}"
+    if policy.quorum == NONE:
+        return f"{FINAL}, which asks for no witness"
+    assert verdict.time is not None, "a quorum of witnesses has a time"
+    return f"{FINAL}: {verdict}, existed no later than {time_text(verdict.time)}"

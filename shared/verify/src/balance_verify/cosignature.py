@@ -1,0 +1,130 @@
+"""Cosign checkpoints as a witness: a timestamped signature that says "the largest tree of this log that I saw".
+
+This is the Ed25519 type of C2SP tlog-cosignature, cosignature/v1 (0x04). Its message is two lines, `cosignature/v1`
+and `time N`, and the note's whole text; the signature's bytes are the time, eight of them, and the Ed25519 signature.
+The time is an argument: this module knows no clock. Whoever has one may refuse a time in the future.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nacl.bindings
+import nacl.exceptions
+
+from ._strict import encode_base64
+from .errors import MalformedError
+from .note import NoteSignature, check_name, key_hash, split_key
+
+COSIGNATURE_V1 = b"\x04"
+"""Signature type of timestamped Ed25519 cosignatures."""
+
+MAX_TIME = 2**63 - 1
+"""Greatest time of a cosignature, in seconds since the Epoch."""
+
+_TIME_SIZE = 8
+_SIGNATURE_SIZE = 64
+_PRIVATE = "PRIVATE+KEY+"
+
+
+def signed_message(text: bytes, time: int) -> bytes:
+    """What is signed: the header line, the line of the time, the note's text."""
+    return b"cosignature/v1\ntime %d\n" % time + text
+
+
+def cosignature_time(signature: bytes) -> int:
+    """When a cosignature was made, in seconds since the Epoch; of any type, for all begin with the time."""
+    if len(signature) <= _TIME_SIZE:
+        raise MalformedError("cosignature", f"{len(signature)} bytes", "give a time of 8 bytes and a signature")
+    return int.from_bytes(signature[:_TIME_SIZE], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class CosignerKey:
+    """A witness's public key as `name+hash+key`, type 0x04."""
+
+    name: str
+    key_hash: bytes
+    public: bytes
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if len(self.public) != 32:
+            raise MalformedError("key", f"{len(self.public)} bytes", "give 32 bytes")
+        if self.key_hash != key_hash(self.name, COSIGNATURE_V1, self.public):
+            raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
+
+    @classmethod
+    def parse(cls, text: str) -> CosignerKey:
+        """Read one vkey line; a newline at its end is allowed, as files have one."""
+        return cls(*split_key(text.removesuffix("\n"), "witness vkey", COSIGNATURE_V1, 32))
+
+    def __str__(self) -> str:
+        return f"{self.id}+{encode_base64(COSIGNATURE_V1 + self.public)}"
+
+    @property
+    def id(self) -> str:
+        """`name+hash`: how a key is named."""
+        return f"{self.name}+{self.key_hash.hex()}"
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature`, time included, is this witness's cosignature of the note text `message`."""
+        if len(signature) != _TIME_SIZE + _SIGNATURE_SIZE:
+            return False
+        time = cosignature_time(signature)
+        if time > MAX_TIME:
+            return False
+        try:
+            nacl.bindings.crypto_sign_open(signature[_TIME_SIZE:] + signed_message(message, time), self.public)
+        except nacl.exceptions.BadSignatureError:
+            return False
+        return True
+
+
+class CosigningKey:
+    """A witness's private key as `PRIVATE+KEY+name+hash+seed`, type 0x04; never printed by repr.
+
+    Its public key must not be used for anything else: the signed message does not name the witness.
+    """
+
+    __slots__ = ("_secret", "_seed", "vkey")
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        if len(seed) != 32:
+            raise MalformedError("seed", f"{len(seed)} bytes", "give 32 bytes")
+        check_name(name)
+        public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
+        self._seed = seed
+        self.vkey = CosignerKey(name, key_hash(name, COSIGNATURE_V1, public), public)
+
+    @classmethod
+    def generate(cls, name: str, seed: bytes) -> CosigningKey:
+        """The key of this name whose 32 random bytes are `seed`."""
+        return cls(name, seed)
+
+    @classmethod
+    def parse(cls, text: str) -> CosigningKey:
+        """Read one private key line."""
+        if not text.startswith(_PRIVATE):
+            raise MalformedError("private key", f"does not start with {_PRIVATE}", "give the witness's .skey file")
+        line = text.removeprefix(_PRIVATE).removesuffix("\n")
+        name, named, seed = split_key(line, "witness private key", COSIGNATURE_V1, 32)
+        key = cls(name, seed)
+        if key.vkey.key_hash != named:
+            raise MalformedError("private key hash", named.hex(), "it does not fit this name and key")
+        return key
+
+    def encode(self) -> str:
+        """The private key line; a secret."""
+        return f"{_PRIVATE}{self.vkey.id}+{encode_base64(COSIGNATURE_V1 + self._seed)}"
+
+    def __repr__(self) -> str:
+        return f"CosigningKey({self.vkey.id})"
+
+    def cosign(self, text: str, time: int) -> NoteSignature:
+        """The signature line of this witness for a note text, made at `time` (seconds since the Epoch)."""
+        if not 0 < time <= MAX_TIME:
+            raise MalformedError("cosignature time", str(time), "give seconds since the Epoch, above 0")
+        message = signed_message(text.encode(), time)
+        signature = nacl.bindings.crypto_sign(message, self._secret)[:_SIGNATURE_SIZE]
+        return NoteSignature(self.vkey.name, self.vkey.key_hash, time.to_bytes(_TIME_SIZE, "big") + signature)
