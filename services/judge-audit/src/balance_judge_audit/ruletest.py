@@ -2,7 +2,8 @@
 other.
 
 A case is fed to the real engine. Each event has the `time` at which it happened, and may have `received` and
-`recorded` (both the same as `time` where absent); at the end ledger time passes to `until` on every shard.
+`recorded`: both the same as `time` where absent, and `recorded: none` where the source does not say. At the end
+ledger time passes to `until` on every shard.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ CLOCKS: Final = Clocks(grace_ms=3_600_000, lateness_ms=3_600_000)
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 CASE: Final = "（2026）京0491民初1号"
 COURT: Final = "京0491"
+UNSTATED: Final = "none"
+"""As `recorded`: the source does not say when it entered the event."""
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,7 +130,7 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
 
 def _event(number: int, step: Step) -> CanonicalEvent:
     time = parse_time(step.time, ZONE)
-    received = parse_time(step.received or step.time, ZONE).ms
+    received = _ms(step.received or step.time)
     return CanonicalEvent(
         specversion="1.0",
         id=f"e-{number}",
@@ -135,7 +138,7 @@ def _event(number: int, step: Step) -> CanonicalEvent:
         type=step.type,
         time=format_ms(time.ms),
         precision="day" if time.precision == "day" else None,
-        recordedtime=format_ms(parse_time(step.recorded, ZONE).ms if step.recorded else time.ms),
+        recordedtime=None if step.recorded == UNSTATED else format_ms(_ms(step.recorded or step.time)),
         sequence=str(step.sequence) if step.sequence is not None else None,
         receivedtime=format_ms(received),
         phase="test",
@@ -148,8 +151,12 @@ def _event(number: int, step: Step) -> CanonicalEvent:
     )
 
 
+def _ms(text: str) -> int:
+    return parse_time(text, ZONE).ms
+
+
 def _tick(number: int, until: str) -> CanonicalEvent:
-    now = format_ms(parse_time(until, ZONE).ms)
+    now = format_ms(_ms(until))
     return CanonicalEvent(
         specversion="1.0",
         id=f"t-{number}",

@@ -15,7 +15,6 @@ from balance_chain.core.canonical import encode
 from balance_chain.core.catalogue import Catalogue
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
-from balance_chain.core.errors import BalanceError
 from balance_chain.core.topics import EVENTS
 from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
@@ -153,8 +152,10 @@ class _Worker:
                 continue
             except AWAY as error:
                 problem = f"shard {shard} waits: {type(error).__name__}"
-            except BalanceError as error:
-                problem = f"shard {shard} cannot go on: {error}"
+            except Exception as error:
+                # Never into Faust, which would drop the batch: said aloud, and tried again.
+                _log.exception("cannot_go_on", shard=shard)
+                problem = f"shard {shard} cannot go on: {type(error).__name__}: {error}"
             else:
                 self._health.problem(STREAM, None)
                 self._note_behind(shard, records[-1].offset + 1)

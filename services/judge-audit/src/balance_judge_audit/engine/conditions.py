@@ -19,7 +19,7 @@ from balance_judge_audit.engine.model import Condition, Parameter, Scalar
 Test = Callable[[CanonicalEvent, ZoneInfo], bool]
 Read = Callable[[CanonicalEvent], Any]
 ENVELOPE: Final = frozenset(
-    {"id", "source", "type", "phase", "courtcode", "actorref", "actorrole", "precision", "sequence"}
+    {"id", "source", "type", "phase", "courtcode", "actorref", "actorrole", "precision", "sequence", "recordedtime"}
 )
 TIMES: Final = frozenset({"time", "recordedtime", "receivedtime"})
 HOUR_MS: Final = 3_600_000
