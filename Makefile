@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench conformance lock clean
+.PHONY: help setup demo test lint format bench mutate conformance lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import rules
 
 bench: $(STAMP) ## CPU time an event in each stage; BENCH=short for a quick look
 	@$(BIN)/python bench/pipeline.py --cases $(if $(filter short,$(BENCH)),200,2000)
+
+mutate: $(STAMP) ## break each invariant by its kept patch: the named test must fail; ARGS="7- notary" for some
+	@$(BIN)/python tools/mutate.py $(ARGS)
 
 conformance: $(STAMP) ## only the checks by tools nobody here wrote (Go)
 	@$(BIN)/python -m pytest tests/conformance $(ARGS)

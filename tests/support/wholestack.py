@@ -286,11 +286,16 @@ async def projection_problems(database: str, written: Written) -> list[str]:
 
 async def get(url: str) -> dict[str, Any]:
     """One JSON answer."""
+    body: dict[str, Any] = json.loads(await get_bytes(url))
+    return body
+
+
+async def get_bytes(url: str) -> bytes:
+    """One answer, byte for byte."""
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
         answer = await client.get(url)
         answer.raise_for_status()
-        body: dict[str, Any] = answer.json()
-        return body
+        return answer.content
 
 
 def standing(alerts: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
