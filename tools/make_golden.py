@@ -16,8 +16,11 @@ from pathlib import Path
 
 from balance_verify import jcs, merkle
 from balance_verify.checkpoint import Checkpoint
+from balance_verify.cosignature import CosigningKey
 from balance_verify.entry import ZERO_PREV, BlockHeader, Entry, GenesisHeader, entry_hash, sign_block, sign_genesis
-from balance_verify.note import SigningKey, sign_note
+from balance_verify.errors import BadSignatureError
+from balance_verify.note import SignedNote, SigningKey, sign_note
+from balance_verify.policy import Policy
 from balance_verify.proof import ProofBundle, TlogProof
 from balance_verify.receipt import Receipt
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
@@ -39,6 +42,13 @@ SEALER = _key(f"{ORIGIN}/sealer")
 GATEWAY = _key(f"{ORIGIN}/gateway")
 WITNESS = _key("witness.example/first")
 KEYS = (LOG, SEALER, GATEWAY, WITNESS)
+
+
+def _cosigner_seed(number: int) -> bytes:
+    return sha256(f"balance-chain golden cosigner {number}".encode()).digest()
+
+
+COSIGNERS = [CosigningKey.generate(f"witness.example/w{n}", _cosigner_seed(n)) for n in range(3)]
 
 
 def _b64(data: bytes) -> str:
@@ -275,6 +285,46 @@ def merkle_proofs() -> Iterator[JsonObject]:
         }
 
 
+def cosignatures() -> Iterator[JsonObject]:
+    """Checkpoints with cosignatures, a policy, and what it makes of them."""
+    witnesses = "".join(f"witness w{n} {key.vkey}\n" for n, key in enumerate(COSIGNERS))
+    policy = f"log {LOG.vkey}\n{witnesses}group all-three 2 w0 w1 w2\nquorum all-three\n"
+    good = _checkpoint(len(LOG_ENTRIES)).text()
+    first, second, third = (key.cosign(good, 1_795_554_162 + 60 * n) for n, key in enumerate(COSIGNERS))
+    earlier = COSIGNERS[0].cosign(_checkpoint(2).text(), 1_795_554_162)
+    for name, signatures in (
+        ("one witness", (first,)),
+        ("two witnesses", (first, third)),
+        ("three witnesses, the latest first", (third, second, first)),
+        ("a witness twice", (second, COSIGNERS[1].cosign(good, 1_795_555_000))),
+        ("a time beyond the calendar", (first, COSIGNERS[2].cosign(good, 2**63 - 1))),
+        ("a cosignature of another checkpoint", (earlier, second, third)),
+        ("a cosignature under another witness's name", (dataclasses.replace(first, name=second.name), third)),
+        ("a changed time", (first, second, dataclasses.replace(third, signature=bytes(8) + third.signature[8:]))),
+    ):
+        note = SignedNote(good, (*sign_note(good, LOG).signatures, *signatures))
+        try:
+            verdict = Policy.parse(policy.encode()).judge(note)
+        except BadSignatureError:
+            cosigned, reached, time = None, False, None
+        else:
+            cosigned = [{"key": each.key_id, "time": each.time} for each in verdict.cosigned]
+            reached, time = verdict.reached, verdict.time
+        yield {
+            "name": name,
+            "note": note.encode().decode(),
+            "policy": policy,
+            "log": str(LOG.vkey),
+            "witnesses": [
+                {"seed": _cosigner_seed(n).hex(), "skey": key.encode(), "vkey": str(key.vkey)}
+                for n, key in enumerate(COSIGNERS)
+            ],
+            "cosigned": cosigned,
+            "reached": reached,
+            "time": time,
+        }
+
+
 FILES = {
     "keys.json": keys,
     "notes.json": notes,
@@ -285,6 +335,7 @@ FILES = {
     "topic-values.json": topic_values,
     "bundles.json": bundles,
     "merkle.json": merkle_proofs,
+    "cosignatures.json": cosignatures,
 }
 """One file a format; the event and privacy formats have files of their own from another generator."""
 
