@@ -19,7 +19,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import proving, recap, simulating
+from . import proving, recap, simulating, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -27,7 +27,7 @@ from .publishing import PublishReport, PublishUnavailable, publish_http
 
 PLUGINS: Final = "balance_chain.commands"
 GATEWAY: Final = "http://127.0.0.1:8081"
-OWN: Final = frozenset({"import", "publish", "simulate", "prove", "verify", "keys", "topics"})
+OWN: Final = frozenset({"equivocation", "import", "keys", "prove", "publish", "simulate", "topics", "verify"})
 """Commands that need no plugin looked up."""
 VERIFIER: Final = "http://127.0.0.1:8082"
 RECAP_SOURCE: Final = "urn:balance-demo:recap"
@@ -46,6 +46,8 @@ topics = typer.Typer(help="Kafka topics of a deployment.", no_args_is_help=True)
 app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
+app.add_typer(verifying.equivocation, name="equivocation")
+app.command("verify")(verifying.verify)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 GatewayUrl = Annotated[str, typer.Option("--url", envvar="BALANCE_GATEWAY_URL", help="Address of the gateway.")]
@@ -108,19 +110,6 @@ def prove(
 ) -> Exit:
     """Fetch the proof bundle of an event from the verifier."""
     return proving.prove(source, id, url, output)
-
-
-@app.command()
-def verify(
-    file: Annotated[Path, typer.Argument(help="The proof bundle, <name>.proof.json.")],
-    vkey: Annotated[Path, typer.Option("--vkey", help="File with the log's public key.")],
-    operator_only: Annotated[
-        bool, typer.Option("--operator-only", help="Accept the log operator's word alone, without witnesses.")
-    ] = False,
-    as_json: Json = False,
-) -> Exit:
-    """Check a proof bundle offline, with nothing but the log's public key."""
-    return proving.verify(file, vkey, operator_only=operator_only, as_json=as_json)
 
 
 @keys.command("generate")

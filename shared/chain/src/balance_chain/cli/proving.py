@@ -1,4 +1,4 @@
-"""`balance-chain prove` fetches a proof bundle from the verifier; `balance-chain verify` checks one offline."""
+"""`balance-chain prove` fetches a proof bundle from the verifier."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from balance_verify.__main__ import main as verify_main
 
 from .exits import CommandFailed, Exit, write_bytes
 from .output import people, results
@@ -42,14 +41,6 @@ def prove(source: str, event_id: str, url: str, output: Path | None) -> Exit:
     write_bytes(output, bundle)
     people.print(f"wrote {output}; check it with: balance-chain verify {output} --vkey FILE", markup=False)
     return Exit.DONE
-
-
-def verify(bundle: Path, vkey: Path, *, operator_only: bool, as_json: bool) -> Exit:
-    """The same program that a stranger runs: `balance-verify`."""
-    arguments = [str(bundle), "--vkey", str(vkey)]
-    arguments += ["--operator-only"] if operator_only else []
-    arguments += ["--json"] if as_json else []
-    return Exit(verify_main(arguments))
 
 
 def _detail(response: httpx.Response) -> str:
