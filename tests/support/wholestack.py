@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -164,10 +164,6 @@ class Whole:
         written: Written = await wait_until(look, SECONDS * 2, "the independent reader finds nothing wrong")
         return written
 
-    async def second(self, name: str, **env: object) -> str:
-        """Start a second copy of a service beside the first; gives its name."""
-        return await self.start(name, f"{name}-2", **env)
-
     async def start(self, name: str, as_name: str, **env: object) -> str:
         """Start a copy of a service on a port of its own, with more environment."""
         ports = Ports(*free_ports(8))
@@ -180,7 +176,11 @@ class Whole:
 
 @asynccontextmanager
 async def whole_stack(
-    kafka: str, postgres: str, only: frozenset[str] | None = None, **options: Any
+    kafka: str,
+    postgres: str,
+    only: frozenset[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Whole]:
     """Start everything (or `only` those named) on servers that run already; leaves nothing behind."""
     folder = Path(tempfile.mkdtemp(prefix="bc-", dir="/tmp"))
@@ -192,6 +192,8 @@ async def whole_stack(
             patch.setenv("BALANCE_KAFKA", kafka)
             patch.setenv("BALANCE_DATABASE", database)
             patch.setenv("BALANCE_GROUP_SESSION_SECONDS", "3")
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
             wanted = StackOptions(data=folder, ports=Ports(*free_ports(8)), topic_prefix=prefix, **options)
             try:
                 async with Stack(wanted, register_sources=register_demo_sources) as stack:
