@@ -3,7 +3,10 @@
 BalanceError
 └── VerifierError
     ├── PositionMoved      another copy of the worker has committed first: load the state again
-    └── NotFound           the projection has no position row where one must be
+    ├── NotFound           the projection has no position row where one must be
+    ├── ArchiveUnreadable  a file of an archive is absent or is not what the format asks for
+    ├── ArchiveRefused     what would be archived or restored does not fit: nothing is published
+    └── StoreUnavailable   an object store does not answer
 
 A fault *found in the log* is no error of the verifier: it is a `findings.Finding`.
 """
@@ -23,3 +26,15 @@ class PositionMoved(VerifierError):
 
 class NotFound(VerifierError):
     """The projection has no position row where one must be."""
+
+
+class ArchiveUnreadable(VerifierError):
+    """A file of an archive is absent, or its bytes are not what the format asks for."""
+
+
+class ArchiveRefused(VerifierError):
+    """What would go into an archive, or out of one, does not fit what is there: it is not published."""
+
+
+class StoreUnavailable(VerifierError):
+    """The object store that has the archive does not answer: wait and try again."""

@@ -203,21 +203,21 @@ class TileReader:
 
     def check_root(self) -> None:
         """Raise unless the tiles give the root."""
-        got = fold([self._node(node) for node in root_nodes(self.size)])
+        got = fold([self.node(node) for node in root_nodes(self.size)])
         if got != self.root:
             raise MismatchError("root over the tiles", self.root.hex(), got.hex())
 
     def inclusion_path(self, index: int) -> list[bytes]:
         """The inclusion path of entry `index`, verified for the leaf hash in the level 0 tile."""
         groups = inclusion_nodes(index, self.size)
-        path = assemble_path(groups, {node: self._node(node) for group in groups for node in group})
-        verify_inclusion(self._node((0, index)), index, self.size, path, self.root)
+        path = assemble_path(groups, {node: self.node(node) for group in groups for node in group})
+        verify_inclusion(self.node((0, index)), index, self.size, path, self.root)
         return path
 
     def consistency_path(self, old_size: int, old_root: bytes) -> list[bytes]:
         """The proof that this tree only appended to (old_size, old_root), verified."""
         groups = consistency_nodes(old_size, self.size)
-        path = assemble_path(groups, {node: self._node(node) for group in groups for node in group})
+        path = assemble_path(groups, {node: self.node(node) for group in groups for node in group})
         verify_consistency(old_size, old_root, self.size, self.root, path)
         return path
 
@@ -230,7 +230,7 @@ class TileReader:
         verify_inclusion(leaf_hash(entry), index, self.size, self.inclusion_path(index), self.root)
         return entry
 
-    def _node(self, node: Node) -> bytes:
+    def node(self, node: Node) -> bytes:
         """The hash of a complete node: folded from the 1 to 128 hashes of a tile that lie under it."""
         level, index = node
         tile_level, up = divmod(level, TILE_BITS)
