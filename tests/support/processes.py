@@ -87,14 +87,15 @@ class Processes:
         self,
         script: str,
         *arguments: str,
-        settings: CommonSettings,
+        settings: CommonSettings | None,
         name: str | None = None,
         ready_url: str | None = None,
         env: Mapping[str, object] | None = None,
     ) -> Running:
         """Start a console script of ours, e.g. `start("balance-sealer", "sealer", settings=settings)`.
 
-        `env` holds more settings by field name (`{"port": 8081}`) or whole variables by upper-case name.
+        `env` holds more settings by field name (`{"port": 8081}`) or whole variables by upper-case name. A process with
+        a configuration file of its own has no settings.
         """
         more = dict(env or {})
         whole = {key: str(value) for key, value in more.items() if key.isupper()}
@@ -102,7 +103,7 @@ class Processes:
         process = Process(
             name=name or "-".join((script, *arguments[:1], str(len(self._children)))),
             argv=script_argv(script, *arguments),
-            env={**environment(settings, **fields), **whole},
+            env={**(environment(settings, **fields) if settings else {}), **whole},
             ready_url=ready_url,
             stop_seconds=10.0,
         )
@@ -110,7 +111,9 @@ class Processes:
         self._children.append(child)
         return Running(child)
 
-    async def run(self, script: str, *arguments: str, settings: CommonSettings, seconds: float = 60.0) -> Running:
+    async def run(
+        self, script: str, *arguments: str, settings: CommonSettings | None, seconds: float = 60.0
+    ) -> Running:
         """Run a command to its end and expect success."""
         running = self.start(script, *arguments, settings=settings)
         code = await running.ended(seconds)
