@@ -2,6 +2,7 @@
 whenever.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -11,11 +12,18 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from balance_chain.core.canonical import encode_event
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
 from balance_chain.core.topics import ALERTS, EVENTS
+from balance_chain.runtime.db import migrate
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
+from balance_judge_audit import repository, rulebook
+from balance_judge_audit.applier import Applier, Record
+from balance_judge_audit.engine.shard import Clocks, ShardEngine
+from balance_judge_audit.places import PlaceFinder
 from support.processes import Processes, Running
 from support.waiting import wait_until
 
@@ -246,3 +254,38 @@ async def test_a_poisoned_record_is_kept_and_counted_and_stops_nothing(
     await wait_until(lambda: pool.fetchval("SELECT count(*) = 1 FROM alert"), SECONDS)
     problems = [row[0] for row in await pool.fetch("SELECT problem FROM unreadable")]
     assert all("not a canonical event" in problem for problem in problems)
+
+
+async def test_a_worker_that_falls_silent_within_a_transaction_loses_its_locks(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as frozen, pool.acquire() as successor:
+        await frozen.execute("BEGIN")
+        await repository.bound(frozen, 0.5)
+        await repository.lock(frozen, repository.ACROSS_LOCK)
+        async with successor.transaction():
+            await asyncio.wait_for(repository.lock(successor, repository.ACROSS_LOCK), SECONDS)
+
+
+async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_late_failure_moves_nothing_back(
+    log: Log, pool: asyncpg.Pool, topics: CommonSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(pool, "balance_judge_audit", "audit")
+    book = rulebook.load(data_dir("rules"))
+    places = PlaceFinder(Courts.load(data_dir("catalogue")))
+    applier = Applier(pool, book, places, Clocks(60_000, 60_000), 0, 1, 100)
+    good, bad = log.reassigned(0, 1), log.event(0, "judge.reassigned", {"reason": "poison"})
+    records = [Record(offset, value) for offset, (_, value) in enumerate([good[0], bad, good[1]])]
+    honest = ShardEngine.apply
+
+    def failing(self: ShardEngine, shard: Any, cases: Any, batch: Any) -> Any:
+        if any(each.event.data.get("reason") == "poison" for each in batch):
+            raise ZeroDivisionError("a mistake of ours")
+        return honest(self, shard, cases, batch)
+
+    monkeypatch.setattr(ShardEngine, "apply", failing)
+    await applier.apply(records)
+    assert await applier.position() == 3
+    assert [tuple(row) for row in await pool.fetch("SELECT record_offset, problem FROM unreadable")] == [
+        (1, "ZeroDivisionError: a mistake of ours")
+    ]
+    await applier.apply(records)
+    assert await applier.position() == 3

@@ -14,7 +14,6 @@ from typing import Final
 from balance_chain.core.canonical import NotCanonical, decode_event
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.times import parse_ms
-from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
@@ -24,12 +23,16 @@ from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
 from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
-from balance_judge_audit.errors import Fenced
 from balance_judge_audit.repository import Pool, Unreadable
 
-NOT_NOW: Final[tuple[type[Exception], ...]] = (Fenced, *BROKEN)
+SILENT_SECONDS: Final = 5.0
+"""Longest pause within a transaction: the engine's own work on a batch is far shorter."""
 
 _log: Final = get_logger("balance_judge_audit")
+
+
+class _Poisoned(Exception):
+    """The engine itself failed on a record: the record's fault or ours, but not the database's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +84,14 @@ class Applier:
         try:
             with metrics.BATCH_SECONDS.time():
                 await self._transaction(records, skip=None)
-        except NOT_NOW:
-            self.forget()
-            raise
-        except Exception as error:
+        except _Poisoned as error:
             self.forget()
             _log.exception("not_applied", shard=self._shard, first=records[0].offset, count=len(records))
             if len(records) > 1:
                 for record in records:
                     await self.apply([record])
-            else:
-                await self.position()
-                await self._transaction(records, skip=f"{type(error).__name__}: {error}")
+            elif await self.position() <= records[0].offset:
+                await self._transaction(records, skip=str(error))
         except BaseException:
             self.forget()
             raise
@@ -104,13 +103,17 @@ class Applier:
         incoming, unreadable = _decode(records, skip)
         latest = max([state.ledger_time, *(parse_ms(each.event.receivedtime) for each in incoming)])
         async with self._pool.acquire() as connection, connection.transaction():
+            await repository.bound(connection, SILENT_SECONDS)
             wanted = {each.event.caseid for each in incoming if each.event.caseid is not None}
             unknown = sorted(wanted - self._cases.keys())
             loaded, due = await repository.load_cases(connection, self._shard, unknown, latest)
             for caseid, case in loaded.items():
                 self._cases.setdefault(caseid, case)
             cases = {caseid: self._cases[caseid] for caseid in {*wanted, *due} if caseid in self._cases}
-            result = self._engine.apply(state, cases, incoming)
+            try:
+                result = self._engine.apply(state, cases, incoming)
+            except Exception as error:
+                raise _Poisoned(f"{type(error).__name__}: {error}") from error
             state.applied = records[-1].offset + 1
             await repository.move_shard(connection, before, state)
             await repository.save_cases(connection, self._shard, cases, result.touched, self._clocks.grace_ms)
@@ -138,6 +141,7 @@ class Applier:
         if rule is None:
             return
         async with self._pool.acquire() as connection, connection.transaction():
+            await repository.bound(connection, SILENT_SECONDS)
             await repository.lock(connection, repository.ACROSS_LOCK)
             watermark = await repository.watermark(connection, self._partitions)
             facts = await repository.take_held(connection, watermark)

@@ -156,6 +156,7 @@ class GatewaySender:
         if token is None:
             return 0
         async with self._pool.acquire() as connection, connection.transaction():
+            await repository.bound(connection, 2 * self._settings.gateway_timeout_seconds)
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", repository.GATEWAY_LOCK):
                 return 0
             items = await repository.outgoing(connection, "gateway", 1)

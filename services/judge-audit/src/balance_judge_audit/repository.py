@@ -63,6 +63,13 @@ class HeldRow:
     facts: list[SequenceFact]
 
 
+async def bound(connection: Connection, seconds: float) -> None:
+    """Lets the server end this transaction when its process falls silent: a frozen worker must not keep its locks."""
+    await connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', $1, true)", str(int(seconds * 1000))
+    )
+
+
 async def load_shard(connection: Connection, shard: int) -> ShardState:
     """Where a shard stands; a new one begins at offset 0."""
     await connection.execute(
