@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Normaliser:
     return make_rules(tmp_path_factory.mktemp("intake"))
 
 
-def make_rules(folder: Path, partitions: int = 1) -> Normaliser:
+def make_rules(folder: Path, partitions: int = 1, sources: Sources | None = None) -> Normaliser:
     write_sources(folder / "sources.yaml")
     return Normaliser(
         origin="test.example/log",
@@ -41,7 +42,7 @@ def make_rules(folder: Path, partitions: int = 1) -> Normaliser:
         rawgen=0,
         catalogue=Catalogue.load(data_dir("catalogue")),
         courts=Courts.load(data_dir("catalogue")),
-        sources=Sources.load(folder / "sources.yaml"),
+        sources=sources or Sources.load(folder / "sources.yaml"),
         secrets=Secrets(MAC, b"r" * 32),
     )
 
@@ -77,6 +78,16 @@ def test_the_first_record_speaks_and_the_others_are_told_apart(rules: Normaliser
     settled = [rules.settle(draft, claim, holder) for draft, claim in zip(drafts, claims, strict=True)]
     assert settled[0] is drafts[0]
     assert [item.reason for item in settled[1:] if isinstance(item, Reject)] == ["duplicate", "id_conflict"]
+
+
+def test_a_person_is_looked_up_in_the_staff_namespace_of_the_source(rules: Normaliser, tmp_path: Path) -> None:
+    write_sources(tmp_path / "sources.yaml")
+    sources = Sources.load(tmp_path / "sources.yaml").all()
+    shared = make_rules(tmp_path, sources=Sources([replace(each, staff_namespace="urn:staff") for each in sources]))
+    value = as_bytes(an_event(type="judge.assigned", data={"judge": {"id": "J1"}, "mode": "random"}))
+    scopes = [draft.people[0].scope for each in (rules, shared) if isinstance(draft := each.read(record(value)), Draft)]
+    assert scopes == [HTTP_SOURCE, "urn:staff"]
+    assert become(shared, record(value)).data["judge"] == "r_" + "0" * 32
 
 
 def test_a_time_up_to_five_minutes_ahead_is_taken(rules: Normaliser) -> None:

@@ -92,6 +92,27 @@ def test_people_are_looked_up_by_staff_id_or_else_by_name_in_the_court() -> None
     assert data["note"] == "说明"
 
 
+def test_two_sources_of_one_staff_namespace_mean_the_same_person_and_bind_ciphertexts_to_themselves() -> None:
+    protector = Protector(CATALOGUE.types["case.flagged"], CATALOGUE.roles)
+    data = {"actors": [{"role": "judge", "id": "J1"}], "kind": "mass", "note": "说明"}
+    asked = protector.lookups(data, "urn:staff", "京0491")
+    assert asked == [RegistryRef(False, "urn:staff", "J1")]
+    one, other = (
+        protector.protect(
+            data,
+            source=source,
+            event_id="e-1",
+            court="京0491",
+            case_key=CaseKey("c", 1, b"k" * 32),
+            registry={asked[0]: "r_1"},
+            staff="urn:staff",
+        )
+        for source in (SOURCE, "urn:other")
+    )
+    assert one.actorref == other.actorref == "r_1"
+    assert one.data["note"] != other.data["note"]
+
+
 @pytest.mark.parametrize("type_id", sorted(CATALOGUE.types))
 def test_no_marked_value_of_any_type_survives_protection(type_id: str) -> None:
     kind = CATALOGUE.types[type_id]

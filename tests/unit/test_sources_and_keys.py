@@ -53,6 +53,13 @@ def test_a_source_may_send_what_it_is_registered_for_and_never_the_ledgers_own(r
     assert not narrow.allows_court("京0491")
 
 
+def test_a_sources_staff_ids_are_its_own_unless_it_names_a_namespace(tmp_path: Path) -> None:
+    shared = {**GOOD, "uri": "urn:a:c", "token_sha256": "1" * 64, "staff": "urn:a:staff"}
+    path = tmp_path / "sources.yaml"
+    path.write_text(yaml.safe_dump({"sources": [GOOD, shared]}), encoding="utf-8")
+    assert [source.staff for source in Sources.load(path).all()] == ["urn:a:b", "urn:a:staff"]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -66,6 +73,7 @@ def test_a_source_may_send_what_it_is_registered_for_and_never_the_ledgers_own(r
         ({"types": []}, "types"),
         ({"courts": "京0491"}, "courts"),
         ({"colour": "red"}, "colour"),
+        ({"staff": "our people"}, "staff"),
     ],
 )
 def test_a_wrong_register_names_the_entry_and_the_field(changes: dict[str, Any], field: str, tmp_path: Path) -> None:

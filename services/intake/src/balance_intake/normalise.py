@@ -93,7 +93,7 @@ class Normaliser:
         right = partition_for(checked.case.caseid, self._partitions)
         if right != record.partition:
             return self._reject(record, Reason.WRONG_PARTITION, source=source, parsed=parsed, partition=right)
-        people = self._protectors[checked.type.id].lookups(checked.data, source.uri, checked.case.courtcode)
+        people = self._protectors[checked.type.id].lookups(checked.data, source.staff, checked.case.courtcode)
         return Draft(record, checked, tuple(people))
 
     def _read_tick(self, record: RawRecord, authenticator: bytes) -> Tick | Reject:
@@ -188,6 +188,7 @@ class Normaliser:
             court=case.courtcode,
             case_key=case_key,
             registry=people,
+            staff=checked.source.staff,
         )
         value = canonical.encode_event(
             CanonicalEvent(

@@ -86,7 +86,7 @@ class CaseKey:
 
 
 class RegistryRef(NamedTuple):
-    """What the register is asked for: a staff id within a source, or, without one, a name within a court."""
+    """What the register is asked for: a staff id within a staff namespace, or, without one, a name within a court."""
 
     byname: bool
     scope: str
@@ -198,19 +198,20 @@ class Protector:
         self._pseudonym = _marked(event_type, "pseudonym")
         self._encrypted = _marked(event_type, "encrypted")
 
-    def lookups(self, data: Mapping[str, Any], source: str, court: str | None) -> list[RegistryRef]:
-        """What the register must be asked before `protect` can run; the answers come in one batch."""
+    def lookups(self, data: Mapping[str, Any], staff: str, court: str | None) -> list[RegistryRef]:
+        """What the register must be asked before `protect` can run; the answers come in one batch.
+
+        `staff` is the namespace of the source's staff ids (core.sources.Source.staff).
+        """
         wanted = [
-            registry_ref(actor, source, court)
-            for actor in data.get(ACTORS, ())
-            if actor["role"] in self._registry_roles
+            registry_ref(actor, staff, court) for actor in data.get(ACTORS, ()) if actor["role"] in self._registry_roles
         ]
         for name in self._registry:
             value = data.get(name)
             if type(value) is list:
-                wanted += [registry_ref(person, source, court) for person in value]
+                wanted += [registry_ref(person, staff, court) for person in value]
             elif value is not None:
-                wanted.append(registry_ref(value, source, court))
+                wanted.append(registry_ref(value, staff, court))
         return wanted
 
     def protect(
@@ -222,17 +223,19 @@ class Protector:
         court: str | None,
         case_key: CaseKey,
         registry: Mapping[RegistryRef, str],
+        staff: str | None = None,
     ) -> Protected:
-        """The data with every mark applied; `data` is not changed."""
+        """The data with every mark applied; `data` is not changed. `staff` as in `lookups`, else the source."""
+        staff = staff or source
         result = dict(data)
         actorref = actorrole = None
         if ACTORS in result:
-            actors = [self._actor(actor, source, court, case_key, registry) for actor in result[ACTORS]]
+            actors = [self._actor(actor, staff, court, case_key, registry) for actor in result[ACTORS]]
             result[ACTORS] = actors
             actorref, actorrole = actors[0]["ref"], actors[0]["role"]
         for name in self._registry:
             if name in result:
-                result[name] = _each(result[name], lambda person: registry[registry_ref(person, source, court)])
+                result[name] = _each(result[name], lambda person: registry[registry_ref(person, staff, court)])
         for name in self._pseudonym:
             if name in result:
                 result[name] = _each(result[name], lambda person: pseudonym(case_key, _identity(person)))
@@ -247,7 +250,7 @@ class Protector:
     def _actor(
         self,
         actor: Mapping[str, str],
-        source: str,
+        staff: str,
         court: str | None,
         case_key: CaseKey,
         registry: Mapping[RegistryRef, str],
@@ -255,17 +258,17 @@ class Protector:
         role = actor["role"]
         if role not in self._registry_roles:
             return {"role": role, "ref": pseudonym(case_key, _identity(actor))}
-        asked = registry_ref(actor, source, court)
+        asked = registry_ref(actor, staff, court)
         if asked.byname:
             return {"role": role, "ref": registry[asked], "byname": True}
         return {"role": role, "ref": registry[asked]}
 
 
-def registry_ref(person: Mapping[str, str], source: str, court: str | None) -> RegistryRef:
-    """How the register knows a person `{id?, name?}`: by the source's staff id, or else by the name in the court."""
+def registry_ref(person: Mapping[str, str], staff: str, court: str | None) -> RegistryRef:
+    """How the register knows a person `{id?, name?}`: by staff id, or else by name in the court."""
     staff_id = person.get("id")
     if staff_id is not None:
-        return RegistryRef(False, source, staff_id)
+        return RegistryRef(False, staff, staff_id)
     return RegistryRef(True, court or "", normal_name(person["name"]))
 
 

@@ -9,6 +9,7 @@ sources:
     key: <base64>               # Ed25519 public key, Kafka sources only
     types: ["*"]                # event types, or "*" for all but the ledger's own
     courts: ["京0491"]           # court codes, or "*"
+    staff: urn:court:bj:staff   # whose staff ids it uses; one person has one reference across (default: uri)
 """
 
 import base64
@@ -27,7 +28,7 @@ from balance_chain.core.errors import BalanceError
 ANY: Final = "*"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,250}")
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
-_FIELDS: Final = frozenset({"uri", "zh", "en", "transport", "token_sha256", "key", "types", "courts"})
+_FIELDS: Final = frozenset({"uri", "zh", "en", "transport", "token_sha256", "key", "types", "courts", "staff"})
 
 
 class SourcesError(BalanceError):
@@ -47,6 +48,12 @@ class Source:
     token_sha256: str | None
     types: tuple[str, ...]
     courts: tuple[str, ...]
+    staff_namespace: str | None = None
+
+    @property
+    def staff(self) -> str:
+        """The namespace of its staff ids: one person has one reference in all sources that share it."""
+        return self.staff_namespace or self.uri
 
     def allows_type(self, type_id: str) -> bool:
         """Whether it may send events of this type. The ledger's own types are nobody's."""
@@ -124,6 +131,11 @@ def _source(item: Any, where: str) -> Source:
         raise SourcesError(f"{where}/token_sha256", "is not 64 lower-case hex digits", "give the SHA-256 of the token")
     if transport == "http" and token is None:
         raise SourcesError(f"{where}/token_sha256", "is missing", "an HTTP source needs a token")
+    staff = item.get("staff")
+    if staff is not None and (not isinstance(staff, str) or not _URI.fullmatch(staff)):
+        raise SourcesError(
+            f"{where}/staff", "is not a URI", "name the court network's register, such as urn:court:bj:staff"
+        )
     key = _public_key(item.get("key"), where)
     if (transport == "kafka") != (key is not None):
         raise SourcesError(
@@ -138,6 +150,7 @@ def _source(item: Any, where: str) -> Source:
         token_sha256=token,
         types=_names(item.get("types"), f"{where}/types"),
         courts=_names(item.get("courts"), f"{where}/courts"),
+        staff_namespace=staff,
     )
 
 

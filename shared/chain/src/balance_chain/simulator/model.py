@@ -42,6 +42,8 @@ class Registration:
     private_seed: bytes | None
     """Ed25519 seed of a Kafka source, 32 bytes."""
     public_key: bytes | None
+    staff: str | None = None
+    """The namespace of its staff ids, where it is not its own."""
 
     def source(self) -> Source:
         """What the register holds of it."""
@@ -54,6 +56,7 @@ class Registration:
             token_sha256=token_digest(self.token),
             types=self.types,
             courts=self.courts,
+            staff_namespace=self.staff,
         )
 
     def entry(self) -> dict[str, Any]:
@@ -69,6 +72,8 @@ class Registration:
         }
         if self.public_key is not None:
             entry["key"] = base64.b64encode(self.public_key).decode("ascii")
+        if self.staff is not None:
+            entry["staff"] = self.staff
         return entry
 
 

@@ -34,6 +34,9 @@ JUDGE_AUDIT: Final = PREFIX + "judge-audit"
 VISITOR: Final = PREFIX + "visitor"
 """For a person who tries the product by hand: nothing simulated comes from it, so its counter starts at "1"."""
 
+STAFF: Final = PREFIX + "staff"
+"""The register of court staff, lawyers and agencies: by one id all sources but the importer mean one person."""
+
 COURT_OF_APPEAL: Final = {"京0491": "京04", "浙0192": "浙01", "粤0192": "粤01", "京0105": "京03", "沪0115": "沪01"}
 """The courts of first instance that the simulated sources speak for, and their courts of appeal."""
 COURTS: Final = (*COURT_OF_APPEAL.keys(), *COURT_OF_APPEAL.values())
@@ -179,4 +182,5 @@ def _registration(definition: _Definition, seed: int) -> Registration:
         token="demo-" + secret("token").hex()[:40],
         private_seed=private_seed,
         public_key=bytes(SigningKey(private_seed).verify_key) if private_seed else None,
+        staff=None if definition.uri == RECAP else STAFF,
     )
