@@ -214,7 +214,10 @@ def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) 
         )
 
     return (
-        process("gateway", "balance-intake", "gateway", ports.gateway, port=ports.gateway),
+        process(
+            "gateway", "balance-intake", "gateway", ports.gateway,
+            port=ports.gateway, verifier_url=Urls.of(ports).verifier,
+        ),
         process(
             "normaliser", "balance-intake", "normaliser", ports.normaliser,
             health_port=ports.normaliser, tick_after_seconds=options.tick_after_seconds,

@@ -18,6 +18,7 @@ from balance_intake.deployment import Deployment
 from balance_intake.gateway import Gateway
 from balance_intake.normaliser import Batcher, ShardNormaliser
 from balance_intake.rawproducer import RawProducer
+from balance_intake.receiptkeeper import ReceiptKeeper
 from balance_intake.repository import SCHEMA, Repository, migrate_intake
 from balance_intake.settings import GatewaySettings, IntakeSettings, NormaliserSettings
 
@@ -59,12 +60,14 @@ async def gateway(settings: GatewaySettings, service: Service) -> None:
         service.health.add_check("topics", lambda: topic_problems(settings))
         app = create_app("Balance Chain intake", service.health)
         app.include_router(router(door, deployment, settings))
-        commits = asyncio.create_task(door.run())
+        keeper = ReceiptKeeper(settings, deployment.keys, pool, service.health)
+        work = {asyncio.create_task(door.run()), asyncio.create_task(keeper.run(service.stop))}
         try:
             await serve_app(app, settings.host, settings.port, service.stop)
         finally:
-            commits.cancel()
-            await asyncio.wait({commits}, timeout=settings.kafka_timeout_seconds)
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work, timeout=settings.kafka_timeout_seconds)
     finally:
         await producer.close()
         await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)

@@ -7,7 +7,8 @@ from urllib.parse import quote
 import msgspec
 from balance_chain.core import canonical
 from balance_chain.core.catalogue import EventType
-from balance_chain.core.rejects import Reason
+from balance_chain.core.events import ledger_id, ledger_source
+from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Source
 from balance_chain.runtime.telemetry import TRACEPARENT, extract, tracer
 from balance_chain.web.problems import FieldError, ProblemError, problem_response
@@ -18,7 +19,7 @@ from opentelemetry import trace
 from balance_intake import schemas
 from balance_intake.deployment import Deployment
 from balance_intake.errors import IntakeFull
-from balance_intake.gateway import Accepted, Gateway, Outcome, Refused, Unavailable
+from balance_intake.gateway import PENDING, REJECTED, Accepted, Gateway, Outcome, ReceiptState, Refused, Unavailable
 from balance_intake.model import EventKey
 from balance_intake.settings import GatewaySettings
 
@@ -86,10 +87,10 @@ def router(gateway: Gateway, deployment: Deployment, settings: GatewaySettings) 
         source_uri: Annotated[str, Path(description="URI of the source, percent-encoded.")],
         event_id: Annotated[str, Path(description="Id of the event.")],
     ) -> Response:
-        """The receipt of one of the caller's own events and its state here: `pending`, then `written` to the log's
-        input.
+        """The receipt of one of the caller's own events and what became of it.
 
-        Another source's events look absent. Whether an event is sealed is the verifier's to say.
+        `pending` until a block holds it; then `sealed`, or `rejected` with the reason; both with a link to the proof.
+        `broken` says that the promise was found not kept. Another source's events look absent.
         """
         found = await gateway.receipt(EventKey(source_uri, event_id)) if source_uri == source.uri else None
         if found is None:
@@ -100,6 +101,11 @@ def router(gateway: Gateway, deployment: Deployment, settings: GatewaySettings) 
             partition=found.partition,
             rawgen=found.rawgen,
             rawpos=found.rawpos,
+            reason=found.reason,
+            field=found.field,
+            remedy=None if found.reason is None else REMEDIES.get(Reason(found.reason)),
+            proof=proof_link(settings, EventKey(source_uri, event_id), found),
+            broken=found.broken,
         )
         return _answer(200, _json.encode(answer))
 
@@ -117,6 +123,17 @@ def router(gateway: Gateway, deployment: Deployment, settings: GatewaySettings) 
         return _answer(200, _json.encode({**_summary(kind), "schema": kind.schema, "example": kind.example}))
 
     return routes
+
+
+def proof_link(settings: GatewaySettings, key: EventKey, found: ReceiptState) -> str | None:
+    """Where the verifier serves the proof of what was sealed: the event, or the ledger's reject in its place."""
+    if found.state == PENDING or found.partition is None or found.rawgen is None or found.rawpos is None:
+        return None
+    if found.state == REJECTED:
+        event_id = ledger_id(found.partition, found.rawgen, found.rawpos)
+        key = EventKey(ledger_source(settings.origin), event_id)
+    base = settings.verifier_url.rstrip("/")
+    return f"{base}/v1/events/{quote(key.source, safe='')}/{quote(key.id, safe='')}/proof"
 
 
 async def _body(request: Request, limit: int) -> bytes:

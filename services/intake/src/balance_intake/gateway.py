@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from balance_chain.core import jsonguard, times
 from balance_chain.core.errors import BalanceError
@@ -29,12 +30,15 @@ from balance_intake import metrics
 from balance_intake.checks import FUTURE_MS, Checked, Checker, Fault
 from balance_intake.deployment import Deployment
 from balance_intake.errors import CommitFailed, DatabaseAway, IntakeFull
-from balance_intake.model import EventKey
+from balance_intake.model import EventKey, Promise
 from balance_intake.rawproducer import RawOut, RawProducer
 from balance_intake.repository import DATABASE_ERRORS, Repository
 from balance_intake.settings import GatewaySettings
 
 Clock = Callable[[], float]
+PENDING: Final = "pending"
+SEALED: Final = "sealed"
+REJECTED: Final = "rejected"
 _log = get_logger("balance_intake.gateway")
 
 
@@ -81,13 +85,17 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptState:
-    """A receipt and what became of its event at this service."""
+    """A receipt and what became of its event."""
 
     receipt: bytes | None
     state: str
     partition: int | None = None
     rawgen: int | None = None
     rawpos: int | None = None
+    reason: str | None = None
+    field: str | None = None
+    broken: bool = False
+    """Whether it was found that the receipt's promise was not kept."""
 
 
 class Gateway:
@@ -248,9 +256,9 @@ class Gateway:
         except DATABASE_ERRORS as error:
             raise DatabaseAway("database", f"no answer ({error!r})", "see that PostgreSQL is up") from error
 
-    def _sign(self, key: EventKey, digest: bytes, case_key: CaseKey) -> bytes:
+    def _sign(self, key: EventKey, digest: bytes, case_key: CaseKey) -> Promise:
         by = int((self._clock() + self._settings.receipt_seconds) * 1000)
-        return Receipt(
+        receipt = Receipt(
             by=times.format_ms(by),
             digest=digest.hex(),
             id=key.id,
@@ -258,25 +266,32 @@ class Gateway:
             origin=self._settings.origin,
             s=source_secret(case_key, key.source, key.id).hex(),
             source=key.source,
-        ).encode_signed(self._signer)
+        )
+        return Promise(receipt.encode_signed(self._signer), by)
 
     async def receipt(self, key: EventKey) -> ReceiptState | None:
-        """The receipt of an event and its state here: `pending` until the normaliser has taken it, then `written`.
+        """The receipt of an event and its state: `pending` until a block holds it, then `sealed` or `rejected`.
 
-        Whether it is sealed, and as what, is the verifier's to say. An event of a Kafka source gets its receipt when
-        it is first asked for: its record is on raw already, and the normaliser has taken it.
+        An event of a Kafka source gets its receipt when it is first asked for: its record is on raw already, and the
+        normaliser has taken it.
         """
         reserved = await self._repository.reservation(key)
         arrival = await self._repository.arrival(key)
-        if reserved is None and arrival is None:
+        rejection = None if arrival is not None else await self._repository.rejection(key)
+        if reserved is None and arrival is None and rejection is None:
             return None
         receipt = None if reserved is None else reserved.receipt
+        fate = await self._repository.fate(key, arrival)
+        if rejection is not None:
+            place = (rejection.partition, rejection.rawgen, rejection.rawpos)
+            return ReceiptState(receipt, REJECTED, *place, rejection.reason, rejection.field, fate.broken)
         if arrival is None:
-            return ReceiptState(receipt, "pending")
+            return ReceiptState(receipt, PENDING, broken=fate.broken)
         digest = arrival.digest if reserved is None else reserved.digest
         if receipt is None and digest is not None:
             receipt = await self._late_receipt(key, digest, arrival.caseid)
-        return ReceiptState(receipt, "written", arrival.partition, arrival.rawgen, arrival.rawpos)
+        state = SEALED if fate.sealed else PENDING
+        return ReceiptState(receipt, state, arrival.partition, arrival.rawgen, arrival.rawpos, broken=fate.broken)
 
     async def _late_receipt(self, key: EventKey, digest: bytes, caseid: str) -> bytes:
         await self._repository.reserve([(key, digest, caseid)])

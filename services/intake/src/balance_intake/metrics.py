@@ -18,6 +18,10 @@ COMMIT_SECONDS: Final = Histogram(
 COMMIT_EVENTS: Final = Histogram(
     "balance_gateway_commit_events", "Events in one commit", buckets=(1, 2, 5, 10, 50, 100, 500, 1000, 2000)
 )
+RECEIPTS: Final = Counter("balance_receipts_judged_total", "Receipts whose time has passed, by outcome", ["outcome"])
+RECEIPTS_DUE: Final = Gauge(
+    "balance_receipts_judged_until_seconds", "Every receipt due by then was looked at, seconds since 1970"
+)
 
 NORMALISED: Final = Counter("balance_normaliser_events_total", "Raw records that became events", ["shard"])
 REJECTED: Final = Counter("balance_normaliser_rejected_total", "Raw records sealed as rejects", ["reason"])

@@ -31,3 +31,11 @@ class Holder:
     rawgen: int
     rawpos: int
     sourcedigest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A signed receipt and the time it names, in milliseconds."""
+
+    value: bytes
+    due_ms: int

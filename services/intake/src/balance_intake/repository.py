@@ -14,7 +14,7 @@ from balance_chain.runtime.casekeys import migrate_keys
 from balance_chain.runtime.db import AWAY, migrate
 
 from balance_intake.errors import DatabaseAway
-from balance_intake.model import Claim, EventKey, Holder
+from balance_intake.model import Claim, EventKey, Holder, Promise
 
 SCHEMA: Final = "intake"
 DATABASE_ERRORS: Final[tuple[type[BaseException], ...]] = (*AWAY, asyncpg.PostgresError)
@@ -38,12 +38,22 @@ SELECT source, id, digest, receipt, false AS made FROM intake.reservation
 JOIN unnest($1::text[], $2::text[]) AS t (source, id) USING (source, id)
 """
 _KEEP_RECEIPTS: Final = """
-UPDATE intake.reservation r SET receipt = coalesce(r.receipt, t.receipt)
-FROM unnest($1::text[], $2::text[], $3::bytea[]) AS t (source, id, receipt)
+UPDATE intake.reservation r SET receipt = coalesce(r.receipt, t.receipt), due = coalesce(r.due, t.due)
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) AS t (source, id, receipt, due)
 WHERE r.source = t.source AND r.id = t.id RETURNING r.source, r.id, r.receipt
 """
 _RESERVATION: Final = "SELECT digest, caseid, receipt FROM intake.reservation WHERE source = $1 AND id = $2"
 _ARRIVAL: Final = "SELECT partition, rawgen, rawpos, caseid, digest FROM intake.dedup WHERE source = $1 AND id = $2"
+_FATE: Final = """
+SELECT coalesce(
+    (SELECT (s.rawgen, s.rawpos) >= ($4::integer, $5::bigint) FROM intake.sealed_shard s WHERE s.shard = $3::integer),
+    false
+) AS sealed, EXISTS (SELECT FROM intake.broken_receipt b WHERE b.source = $1 AND b.id = $2) AS broken
+"""
+_REJECTED: Final = """
+SELECT shard, rawgen, rawpos, reason, field FROM intake.rejected WHERE source = $1 AND id = $2
+ORDER BY time DESC, shard, rawgen DESC, rawpos DESC LIMIT 1
+"""
 _CLAIM: Final = """
 WITH new AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
@@ -104,6 +114,25 @@ class Arrival:
     digest: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of an event so far."""
+
+    sealed: bool
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A sealed reject: which raw record was refused, and why."""
+
+    partition: int
+    rawgen: int
+    rawpos: int
+    reason: str
+    field: str | None
+
+
 async def migrate_intake(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:
     """Bring the schemas `intake` and `casekeys` up to date; gives the names of the migrations applied."""
     return await migrate(pool, "balance_intake", SCHEMA) + await migrate_keys(pool)
@@ -128,11 +157,15 @@ class Repository:
             EventKey(row["source"], row["id"]): Reservation(row["digest"], row["receipt"], row["made"]) for row in found
         }
 
-    async def keep_receipts(self, receipts: Mapping[EventKey, bytes]) -> dict[EventKey, bytes]:
+    async def keep_receipts(self, receipts: Mapping[EventKey, Promise]) -> dict[EventKey, bytes]:
         """Store the receipts and give those that stand: the first stored for an event is its receipt."""
         keys = sorted(receipts)
         rows = await self._fetch(
-            _KEEP_RECEIPTS, [key.source for key in keys], [key.id for key in keys], [receipts[key] for key in keys]
+            _KEEP_RECEIPTS,
+            [key.source for key in keys],
+            [key.id for key in keys],
+            [receipts[key].value for key in keys],
+            [receipts[key].due_ms for key in keys],
         )
         return {EventKey(row["source"], row["id"]): row["receipt"] for row in rows}
 
@@ -146,6 +179,19 @@ class Repository:
         """Where one event stands in raw, once the normaliser has taken it."""
         for row in await self._fetch(_ARRIVAL, key.source, key.id):
             return Arrival(row["partition"], row["rawgen"], row["rawpos"], row["caseid"], row["digest"])
+        return None
+
+    async def fate(self, key: EventKey, arrival: Arrival | None) -> Fate:
+        """Whether a block holds the raw record that speaks for an event, and whether its receipt was broken."""
+        place = (None, None, None) if arrival is None else (arrival.partition, arrival.rawgen, arrival.rawpos)
+        for row in await self._fetch(_FATE, key.source, key.id, *place):
+            return Fate(row["sealed"], row["broken"])
+        return Fate(sealed=False, broken=False)
+
+    async def rejection(self, key: EventKey) -> Rejection | None:
+        """The last sealed reject of that name."""
+        for row in await self._fetch(_REJECTED, key.source, key.id):
+            return Rejection(*row)
         return None
 
     async def claim(self, claims: Sequence[Claim], partition: int, rawgen: int) -> dict[EventKey, Holder]:

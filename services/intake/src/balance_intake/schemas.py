@@ -39,6 +39,11 @@ class ReceiptAnswer(msgspec.Struct, frozen=True):
     partition: int | None
     rawgen: int | None
     rawpos: int | None
+    reason: str | None
+    field: str | None
+    remedy: str | None
+    proof: str | None
+    broken: bool
 
 
 _TEXT: Final = {"type": "string"}
@@ -144,13 +149,29 @@ GET_RECEIPT: Final[dict[int | str, dict[str, Any]]] = {
         "The receipt and its state.",
         {
             "type": "object",
-            "required": ["state", "receipt", "partition", "rawgen", "rawpos"],
+            "required": [
+                "state",
+                "receipt",
+                "partition",
+                "rawgen",
+                "rawpos",
+                "reason",
+                "field",
+                "remedy",
+                "proof",
+                "broken",
+            ],
             "properties": {
-                "state": {"enum": ["pending", "written"]},
+                "state": {"enum": ["pending", "sealed", "rejected"]},
                 "receipt": {"anyOf": [_RECEIPT, {"type": "null"}]},
                 "partition": {"type": ["integer", "null"]},
                 "rawgen": {"type": ["integer", "null"]},
                 "rawpos": {"type": ["integer", "null"]},
+                "reason": {"type": ["string", "null"], "description": "Why it was rejected: a code of a closed list."},
+                "field": {"type": ["string", "null"], "description": "JSON Pointer of what was wrong."},
+                "remedy": {"type": ["string", "null"]},
+                "proof": {"type": ["string", "null"], "description": "Where the verifier serves the proof."},
+                "broken": {"type": "boolean", "description": "Whether the promise was found not kept."},
             },
         },
     ),

@@ -21,6 +21,12 @@ class GatewaySettings(IntakeSettings):
     commit_events: int = Field(2_000, gt=0, description="Events that share one round trip to PostgreSQL and Kafka.")
     commits_at_once: int = Field(2, gt=0, description="Such round trips in flight at once, of different sources.")
     receipt_seconds: float = Field(60.0, gt=0, description="A receipt promises sealing within so long.")
+    receipt_slack_seconds: float = Field(
+        30.0, ge=0, description="So long after a receipt's time it is looked at: a block is written after its time."
+    )
+    receipt_check_seconds: float = Field(5.0, gt=0, description="How often receipts that are due are looked at.")
+    receipt_poll_seconds: float = Field(0.5, gt=0, description="Longest wait for new blocks before looking again.")
+    verifier_url: str = Field("http://127.0.0.1:8082", description="Verifier that links to proofs lead to.")
     retry_after_seconds: int = Field(2, gt=0, description="What Retry-After says when the gateway is full or waiting.")
 
 

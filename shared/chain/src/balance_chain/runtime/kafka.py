@@ -94,6 +94,11 @@ class TopicReader:
         )
         return {tp.partition: records for tp, records in answer.items() if records}
 
+    async def ends(self) -> dict[int, int]:
+        """The offset that the next record of each partition will get."""
+        found = await in_time(self._open.end_offsets(list(self._starts)), self._limit, f"ends of {self._topic}")
+        return {tp.partition: int(end) for tp, end in found.items()}
+
     def highwater(self, partition: int) -> int | None:
         """The end of a partition as the last answer told it; no question is asked for it."""
         end: int | None = self._open.highwater(TopicPartition(self._topic, partition))

@@ -1,0 +1,204 @@
+"""Follows events and blocks: a receipt's owner is told what became of the event, and a broken promise is told.
+
+Promise of a receipt: sealed, as an event or as a reject, in a block with `time` no later than `by`. It is looked at
+once, a while after `by`, when every block that there is has been read: what is in no block then, or in a later one, is
+a critical alert, written straight to `integrity.alerts`. Only the block's time decides whether a promise was kept; the
+wall clock decides no more than when to look, because a ledger that has stopped has no time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from balance_chain.core.errors import BalanceError
+from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.partition import partition_for
+from balance_chain.core.topics import ALERTS, BLOCKS, CHECKPOINTS, EVENTS
+from balance_chain.runtime.db import BROKEN
+from balance_chain.runtime.health import Health
+from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, TopicReader, in_time
+from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.service import pause
+from balance_chain.runtime.settings import CommonSettings
+from balance_verify.entry import Entry
+from balance_verify.errors import VerifyError
+from balance_verify.note import VerifierKey
+from balance_verify.topicvalues import CheckpointRecord
+
+from balance_intake import metrics, receiptstore
+from balance_intake.receiptalerts import alert_id, alert_record
+from balance_intake.receiptstore import Connection
+from balance_intake.sealing import ShardSeals
+from balance_intake.settings import GatewaySettings
+
+PART = "receipts"
+READ_RECORDS = 4000
+AHEAD_EVENTS = 50_000
+"""Most events of a shard held while no block holds them."""
+STANDBY_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+SEALER_SUFFIX = "/sealer"
+
+AWAY: tuple[type[Exception], ...] = (*BROKEN, BalanceError, KafkaError)
+Clock = Callable[[], float]
+_log = get_logger("balance_intake.receipts")
+
+
+async def genesis_sealers(settings: CommonSettings, log_key: VerifierKey) -> tuple[VerifierKey, ...]:
+    """The keys that may sign blocks, from the genesis entry; none while there is no genesis entry."""
+    async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0) as reader:
+        if await reader.end_offset() == 0:
+            return ()
+        record = await reader.read_at(0)
+    try:
+        entry = Entry.parse(CheckpointRecord.parse(record.value or b"").genesis or b"")
+        entry.verify(log_key)
+        keys = entry.genesis_header().verifier_keys()
+    except VerifyError as error:
+        raise KafkaUnavailable(
+            CHECKPOINTS, f"does not begin with our genesis entry: {error}", "check the keys"
+        ) from error
+    return tuple(key for key in keys if key.name == settings.origin + SEALER_SUFFIX)
+
+
+class SealFollower:
+    """Reads events and blocks of every shard from where the tables stand; an async context manager."""
+
+    def __init__(self, settings: CommonSettings, connection: Connection, sealers: tuple[VerifierKey, ...]) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._sealers = sealers
+        self._shards: dict[int, ShardSeals] = {}
+
+    async def __aenter__(self) -> SealFollower:
+        shards = range(self._settings.partitions)
+        states = [await receiptstore.load(self._connection, shard) for shard in shards]
+        self._shards = {each.shard: ShardSeals(each, self._settings.origin, self._sealers) for each in states}
+        topic = self._settings.topic
+        self._blocks = TopicReader(self._settings, topic(BLOCKS), {each.shard: each.blocks_next for each in states})
+        self._events = TopicReader(self._settings, topic(EVENTS), {each.shard: each.next_offset for each in states})
+        await self._blocks.open()
+        try:
+            await self._events.open()
+        except BaseException:
+            await self._blocks.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._blocks.close()
+        await self._events.close()
+
+    async def ends(self) -> dict[int, int]:
+        """Where each shard's blocks end now."""
+        return await self._blocks.ends()
+
+    def reached(self, ends: dict[int, int]) -> bool:
+        """Whether every block before these offsets is taken."""
+        return all(self._shards[shard].blocks_next >= end for shard, end in ends.items())
+
+    @property
+    def taken(self) -> int:
+        """Block records taken so far, of all shards."""
+        return sum(shard.blocks_next for shard in self._shards.values())
+
+    async def turn(self, wait_seconds: float) -> bool:
+        """Read once and keep what was sealed; False if there was nothing to read."""
+        full = all(shard.waiting >= AHEAD_EVENTS for shard in self._shards.values())
+        events = {} if full else await self._events.read_all(READ_RECORDS, 0.0)
+        blocks = await self._blocks.read_all(READ_RECORDS, 0.0 if events else wait_seconds)
+        for number, records in events.items():
+            for record in records:
+                self._shards[number].add_event(record.value or b"")
+        for number, records in blocks.items():
+            for record in records:
+                self._shards[number].add_block(record.offset, record.value or b"")
+        before = {number: shard.blocks_next for number, shard in self._shards.items()}
+        batches = [shard.take() for shard in self._shards.values()]
+        moved = [shard.state() for number, shard in self._shards.items() if shard.blocks_next != before[number]]
+        if moved:
+            await receiptstore.save(self._connection, moved, batches)
+        return bool(events or blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKeeper:
+    """Runs beside the gateway; of several gateways one follows, the others stand by."""
+
+    settings: GatewaySettings
+    keys: KeyDirectory
+    pool: asyncpg.Pool[asyncpg.Record]
+    health: Health
+    clock: Clock = time.time
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until stopped; whatever is away, it goes on by itself when that is back."""
+        while not stop.is_set():
+            try:
+                async with self.pool.acquire(timeout=self.settings.database_timeout_seconds) as connection:
+                    while not await receiptstore.try_lock(connection):
+                        self.health.problem(PART, None)
+                        if await pause(stop, STANDBY_SECONDS):
+                            return
+                    await self._follow(connection, stop)
+            except Exception as error:  # whatever is wrong here must not take the gateway down: say it, try again
+                self.health.problem(PART, f"cannot be looked at: {type(error).__name__}: {error}")
+                _log.warning("receipts_wait", error=repr(error), exc_info=not isinstance(error, AWAY))
+                await pause(stop, RETRY_SECONDS)
+
+    async def _follow(self, connection: Connection, stop: asyncio.Event) -> None:
+        settings = self.settings
+        sealers: tuple[VerifierKey, ...] = ()
+        while not sealers:
+            sealers = await genesis_sealers(settings, self.keys.log_vkey)
+            if not sealers:
+                # No genesis yet, so nothing is sealed, and what was promised is broken all the same.
+                await self._judge(connection, self.clock())
+                if await pause(stop, settings.receipt_check_seconds):
+                    return
+        async with SealFollower(settings, connection, sealers) as follower:
+            look = 0.0
+            while not stop.is_set():
+                busy = await follower.turn(settings.receipt_poll_seconds)
+                self.health.problem(PART, None)
+                if not busy and time.monotonic() >= look:
+                    now = self.clock()
+                    if follower.reached(await follower.ends()):
+                        await self._judge(connection, now)
+                    look = time.monotonic() + settings.receipt_check_seconds
+
+    async def _judge(self, connection: Connection, now: float) -> None:
+        settings, now_ms = self.settings, int(now * 1000)
+        until = int((now - settings.receipt_slack_seconds) * 1000)
+        since = None
+        while since is None or since < until:
+            since, looked, broken = await receiptstore.judge(connection, until, now_ms)
+            metrics.RECEIPTS.labels("kept").inc(looked - broken)
+            metrics.RECEIPTS.labels("broken").inc(broken)
+            metrics.RECEIPTS_DUE.set(since / 1000)
+        while found := await receiptstore.unpublished(connection):
+            origin = settings.origin
+            await self._publish([(alert_id(each, origin), alert_record(each, origin, at)) for each, at in found])
+            await receiptstore.mark_published(connection, [each for each, _ in found])
+            for each, _ in found:
+                _log.error("receipt_broken", source=each.source, id=each.id)
+
+    async def _publish(self, alerts: list[tuple[str, bytes]]) -> None:
+        settings, limit = self.settings, self.settings.kafka_timeout_seconds
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka, acks="all", enable_idempotence=True, request_timeout_ms=int(limit * 1000)
+        )
+        await in_time(producer.start(), limit, "connect producer")
+        try:
+            for key, value in alerts:
+                partition = partition_for(key, settings.partitions)
+                sending = producer.send_and_wait(settings.topic(ALERTS), value, key=key.encode(), partition=partition)
+                await in_time(sending, limit, "write an alert")
+        finally:
+            await asyncio.wait_for(producer.stop(), limit)
