@@ -99,14 +99,17 @@ def pytest(copy: Path, env: dict[str, str], tests: list[str]) -> tuple[int, str]
 
 
 def patch(copy: Path, mutation: Mutation, *flags: str) -> None:
-    """Apply a patch to the copy, or take it back; it must fit exactly."""
-    subprocess.run(["git", "apply", *flags, str(ROOT / mutation.file)], cwd=copy, check=True)
+    """Apply a patch to the copy, or take it back. One line of context is enough: code around it may change."""
+    subprocess.run(["git", "apply", "-C1", *flags, str(mutation.file)], cwd=copy, check=True, capture_output=True)
 
 
 def try_one(copy: Path, env: dict[str, str], mutation: Mutation) -> Outcome:
     """Break the copy, run the named test, mend the copy."""
     started = time.monotonic()
-    patch(copy, mutation)
+    try:
+        patch(copy, mutation)
+    except subprocess.CalledProcessError as error:
+        return Outcome(mutation, False, 0.0, f"the patch does not fit: {error.stderr.decode().strip()}")
     try:
         code, printed = pytest(copy, env, [mutation.test])
     finally:

@@ -52,7 +52,7 @@ class Running:
     def cont(self) -> None:
         self._child.signal(signal.SIGCONT)
 
-    async def ended(self, seconds: float = 15.0) -> int:
+    async def ended(self, seconds: float = 60.0) -> int:
         """Its exit code, once it has ended; negative where a signal ended it."""
         await wait_until(lambda: not self.alive, seconds, f"{self.name} has ended; its log:\n{self.log}")
         code = self.exit_code

@@ -37,7 +37,7 @@ def test_every_patch_is_listed_once_and_every_invariant_has_one() -> None:
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 @pytest.mark.parametrize("mutation", TABLE, ids=lambda mutation: mutation.name)
 def test_the_patch_fits_and_its_test_exists(mutation: object) -> None:
-    argv = ["git", "apply", "--check", str(REPOSITORY / mutation.file)]  # type: ignore[attr-defined]
+    argv = ["git", "apply", "-C1", "--check", str(REPOSITORY / mutation.file)]  # type: ignore[attr-defined]
     fits = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert fits.returncode == 0, fits.stderr
     file, _, test = mutation.test.partition("::")  # type: ignore[attr-defined]
