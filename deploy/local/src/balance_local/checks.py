@@ -72,7 +72,8 @@ class Watch:
             summary.faults.append(f"the verifier has recomputed {status.get('blocks_verified')} of {self._scan.blocks}")
         if status["findings"]["total"]:
             summary.faults.append(f"the verifier found faults in the log: {status['findings']['by_code']}")
-        summary.blocks = self._scan.blocks
+        # A block that the verifier has recomputed since the last look exists as well.
+        summary.blocks = max(self._scan.blocks, status["blocks_verified"])
         summary.blocks_verified = status["blocks_verified"]
         summary.checkpoint = {"size": status["log"]["size"], "root": status["log"]["root"]}
 
