@@ -6,6 +6,7 @@ BalanceError
 ├── GenerationAhead   events knows a later generation of raw than this process
 ├── DatabaseAway      PostgreSQL did not answer
 ├── IntakeFull        as many events are in flight as the settings allow
+├── FollowerMoved     another follower of the log has moved a shard's position
 └── CommitFailed      events were not promised
 """
 
@@ -26,6 +27,10 @@ class GenerationAhead(BalanceError):
 
 class DatabaseAway(BalanceError):
     """PostgreSQL did not answer: wait and try again."""
+
+
+class FollowerMoved(BalanceError):
+    """Another follower, or a rebuild, has moved a shard's position: load it again."""
 
 
 class CommitFailed(BalanceError):

@@ -119,11 +119,12 @@ class SealFollower:
         for number, records in blocks.items():
             for record in records:
                 self._shards[number].add_block(record.offset, record.value or b"")
-        before = {number: shard.blocks_next for number, shard in self._shards.items()}
+        before = [shard.state() for shard in self._shards.values()]
         batches = [shard.take() for shard in self._shards.values()]
-        moved = [shard.state() for number, shard in self._shards.items() if shard.blocks_next != before[number]]
-        if moved:
-            await receiptstore.save(self._connection, moved, batches)
+        after = [shard.state() for shard in self._shards.values()]
+        moves = [move for move in zip(before, after, strict=True) if move[0] != move[1]]
+        if moves:
+            await receiptstore.save(self._connection, moves, batches)
         return bool(events or blocks)
 
 

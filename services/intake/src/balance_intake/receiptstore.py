@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from balance_intake.errors import FollowerMoved
 from balance_intake.sealing import Broken, Seal, SealedBatch, SealedReject, SealedShard, columns
 
 Connection = Any
@@ -60,11 +61,23 @@ async def load(connection: Connection, shard: int) -> SealedShard:
     return SealedShard(shard=shard) if row is None else SealedShard(**dict(row))
 
 
-async def save(connection: Connection, states: Sequence[SealedShard], batches: Sequence[SealedBatch]) -> None:
-    """Keep what was sealed, and how far each shard is now, in one transaction."""
+async def save(
+    connection: Connection, moves: Sequence[tuple[SealedShard, SealedShard]], batches: Sequence[SealedBatch]
+) -> None:
+    """Keep what was sealed, and move each shard (from, to), in one transaction; `FollowerMoved` where another did."""
     names = SealedShard.__struct_fields__
     marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     async with connection.transaction():
+        for before, after in moves:
+            status = await connection.execute(
+                f"INSERT INTO sealed_shard ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (shard) DO UPDATE SET "  # noqa: S608
+                + ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+                + f" WHERE sealed_shard.blocks_next = ${len(names) + 1}",
+                *msgspec.structs.astuple(after),
+                before.blocks_next,
+            )
+            if status != "INSERT 0 1":
+                raise FollowerMoved(f"shard {after.shard}", "was moved by another follower", "load it again")
         for table, kind, rows in (
             ("seal", Seal, [seal for batch in batches for seal in batch.seals]),
             ("rejected", SealedReject, [reject for batch in batches for reject in batch.rejects]),
@@ -72,11 +85,6 @@ async def save(connection: Connection, states: Sequence[SealedShard], batches: S
             await connection.copy_records_to_table(
                 table, columns=kind.__struct_fields__, records=map(msgspec.structs.astuple, rows)
             )
-        await connection.executemany(
-            f"INSERT INTO sealed_shard ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (shard) DO UPDATE SET "  # noqa: S608
-            + ", ".join(f"{name} = excluded.{name}" for name in names[1:]),
-            [msgspec.structs.astuple(state) for state in states],
-        )
 
 
 async def judge(connection: Connection, until: int, now: int) -> tuple[int, int, int]:

@@ -49,7 +49,7 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
         log_worker = LogWorker(settings, repository, health, log_key, committed)
 
         async def shard(number: int) -> None:
-            await _first(log_worker.known, stop)
+            await first(log_worker.known, stop)
             if stop.is_set():
                 return
             sealers = sealers_of(genesis_of(log_worker.state.genesis))
@@ -115,7 +115,8 @@ class _Loop:
             log.warning("waiting", part=part, error=repr(refusal))
 
 
-async def _first(event: asyncio.Event, stop: asyncio.Event) -> None:
+async def first(event: asyncio.Event, stop: asyncio.Event) -> None:
+    """Wait for the first of the two."""
     waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(stop.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import proving, recap, simulating, verifying
+from . import proving, rebuilding, recap, simulating, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -27,7 +27,9 @@ from .publishing import PublishReport, PublishUnavailable, publish_http
 
 PLUGINS: Final = "balance_chain.commands"
 GATEWAY: Final = "http://127.0.0.1:8081"
-OWN: Final = frozenset({"equivocation", "import", "keys", "prove", "publish", "simulate", "topics", "verify"})
+OWN: Final = frozenset(
+    {"equivocation", "import", "keys", "prove", "publish", "rebuild", "simulate", "topics", "verify"}
+)
 """Commands that need no plugin looked up."""
 VERIFIER: Final = "http://127.0.0.1:8082"
 RECAP_SOURCE: Final = "urn:balance-demo:recap"
@@ -132,6 +134,15 @@ def create() -> Exit:
     made = asyncio.run(create_topics(CommonSettings()))
     results.print(f"created: {', '.join(made)}" if made else "all topics are there", markup=False)
     return Exit.DONE
+
+
+@app.command()
+def rebuild(
+    name: Annotated[str, typer.Argument(help="intake, verifier or judge-audit: which projection.")],
+    as_json: Json = False,
+) -> Exit:
+    """Make a projection again from the log, beside the running one, and swap it in (settings: BALANCE_*)."""
+    return rebuilding.rebuild(name, as_json=as_json)
 
 
 def _show_published(report: PublishReport, as_json: bool) -> None:

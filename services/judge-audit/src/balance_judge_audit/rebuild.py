@@ -1,0 +1,142 @@
+"""Makes rule state and alerts again from `litigation.events`, beside the running ones.
+
+The outbox is never drained again: what the running projection has said stays said under the number it had, what it has
+still to send stays to be sent, and only revisions that it had not reached are sent after the swap. Where there is
+nothing to compare with (its schema is lost) nothing is sent at all.
+"""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+from balance_chain.core.canonical import NotCanonical, decode_event
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
+from balance_chain.core.topics import EVENTS
+from balance_chain.runtime.db import connect, migrate
+from balance_chain.runtime.kafka import TopicReader
+from balance_chain.runtime.rebuild import (
+    Rebuilt,
+    Show,
+    clear_shadow,
+    count_rows,
+    drop_replaced,
+    swap_schemas,
+    topic_ends,
+)
+
+from balance_judge_audit.applier import Applier, Record
+from balance_judge_audit.places import PlaceFinder
+from balance_judge_audit.repository import Connection, Pool
+from balance_judge_audit.settings import WorkerSettings
+from balance_judge_audit.worker import clocks, load_book
+
+PACKAGE: Final = "balance_judge_audit"
+TABLES: Final = ("case_state", "source_state", "alert", "alert_revision", "outbox", "unreadable")
+READ_SECONDS: Final = 0.5
+
+# Numbers are given again, negative first because they are unique at each moment.
+_CARRY_OVER: Final = (
+    "UPDATE alert_revision SET number = -number",
+    "UPDATE alert SET number = -number",
+    "UPDATE alert_revision n SET number = o.number FROM {old}.alert_revision o"
+    " WHERE o.id = n.id AND o.revision = n.revision",
+    "UPDATE alert_revision n SET number = last.number + fresh.place"
+    " FROM (SELECT id, revision, row_number() OVER (ORDER BY number DESC) AS place FROM alert_revision"
+    "  WHERE number < 0) fresh,"
+    " (SELECT coalesce(max(number), 0) AS number FROM {old}.alert_revision) last"
+    " WHERE fresh.id = n.id AND fresh.revision = n.revision",
+    "UPDATE alert a SET number = r.number FROM alert_revision r WHERE r.id = a.id AND r.revision = a.revision",
+    "DELETE FROM outbox b WHERE NOT EXISTS (SELECT FROM {old}.shard WHERE applied > 0)"
+    " OR EXISTS (SELECT FROM {old}.alert_revision o WHERE o.id = b.id AND o.revision = b.revision)",
+    "UPDATE outbox SET number = -number",
+    "UPDATE outbox b SET number = r.number FROM alert_revision r WHERE r.id = b.id AND r.revision = b.revision",
+    "INSERT INTO outbox SELECT * FROM {old}.outbox",
+    "INSERT INTO undeliverable SELECT * FROM {old}.undeliverable",
+    "UPDATE own_sequence SET next = greatest(own_sequence.next, o.next) FROM {old}.own_sequence o",
+    "SELECT setval('alert_number', greatest((SELECT coalesce(max(number), 1) FROM alert_revision), 1))",
+)
+
+
+async def rebuild(show: Show) -> Rebuilt:
+    """The entry point `judge-audit` of `balance_chain.rebuild`."""
+    settings = WorkerSettings()
+    schema = settings.audit_schema
+    running = await connect(settings, schema, size=2)
+    try:
+        await migrate(running, PACKAGE, schema)
+        shadow = await clear_shadow(running, schema)
+        pool = await connect(settings, shadow)
+        try:
+            await migrate(pool, PACKAGE, shadow)
+            builder = _Builder(settings, pool, show)
+            await builder.reach(await topic_ends(settings, EVENTS, settings.partitions))
+            async with running.acquire() as connection, connection.transaction():
+                await connection.execute(f'LOCK TABLE "{schema}".shard IN ACCESS EXCLUSIVE MODE')
+                rows = await connection.fetch(f'SELECT shard, applied FROM "{schema}".shard')  # noqa: S608
+                await builder.reach({row["shard"]: row["applied"] for row in rows})
+                await builder.note_own_sequence()
+                await _carry_over(connection, schema, shadow)
+                await swap_schemas(connection, schema)
+        finally:
+            await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
+        await drop_replaced(running, schema)
+        return Rebuilt(builder.records, await count_rows(running, schema, TABLES))
+    finally:
+        await asyncio.wait_for(running.close(), settings.database_timeout_seconds)
+
+
+async def _carry_over(connection: Connection, schema: str, shadow: str) -> None:
+    await connection.execute(f'LOCK TABLE "{schema}".outbox IN ACCESS EXCLUSIVE MODE')
+    await connection.execute(f'SET LOCAL search_path TO "{shadow}"')
+    for statement in _CARRY_OVER:
+        await connection.execute(statement.format(old=f'"{schema}"'))
+
+
+class _Builder:
+    """Applies the log to the shadow schema, as the worker would: through the same appliers, without Faust."""
+
+    def __init__(self, settings: WorkerSettings, pool: Pool[asyncpg.Record], show: Show) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._show = show
+        book, places = load_book(settings), PlaceFinder(Courts.load(data_dir("catalogue")))
+        cache, shards = settings.audit_case_cache, settings.partitions
+        self._appliers = {
+            shard: Applier(pool, book, places, clocks(settings), shard, shards, cache) for shard in range(shards)
+        }
+        self._own = f'"source":"{settings.audit_source}"'.encode()
+        self._sequence = 0
+        self.records = 0
+
+    async def reach(self, wanted: dict[int, int]) -> None:
+        """Apply until every shard is at its offset or past it."""
+        settings = self._settings
+        at = {shard: await applier.position() for shard, applier in self._appliers.items()}
+        total = max(sum(wanted.values()), sum(at.values()))
+        async with TopicReader(settings, settings.topic(EVENTS), at) as reader:
+            while any(at[shard] < offset for shard, offset in wanted.items()):
+                found = await reader.read_all(settings.audit_batch_events, READ_SECONDS)
+                for shard, records in sorted(found.items()):
+                    carried = [Record(each.offset, each.value or b"") for each in records]
+                    await self._appliers[shard].apply(carried)
+                    self._note_own(carried)
+                    at[shard] = carried[-1].offset + 1
+                await self._appliers[0].across()
+                self.records = sum(at.values())
+                self._show(self.records, total)
+
+    def _note_own(self, records: list[Record]) -> None:
+        """The greatest number of our own counter that the log has."""
+        for record in records:
+            if self._own in record.value:
+                try:
+                    event = decode_event(record.value)
+                except NotCanonical:
+                    continue
+                if event.source == self._settings.audit_source and event.sequence is not None:
+                    self._sequence = max(self._sequence, int(event.sequence))
+
+    async def note_own_sequence(self) -> None:
+        """Our counter as a source goes on after what the log has."""
+        await self._pool.execute("UPDATE own_sequence SET next = $1", self._sequence + 1)
