@@ -17,8 +17,10 @@ from ._strict import (
     check_range,
     check_time,
     decode_base64,
+    decode_object,
     decode_utf8,
     encode_base64,
+    exact_keys,
     integer_of,
     text_of,
     texts_of,
@@ -36,6 +38,9 @@ _BLOCK_KEYS = frozenset(
     ("count", "from", "gen", "hash", "height", "origin", "prev", "root", "shard", "start", "time", "v")
 )
 _GENESIS_KEYS = frozenset(("catalogue", "genesis", "hash", "keys", "origin", "shards", "time", "v"))
+_SUCCESSOR_KEYS = _GENESIS_KEYS | {"follows"}
+_SUCCESSOR_VERSION = 2
+_FOLLOWS_KEYS = frozenset(("origin", "root", "size"))
 _ENTRY_KEYS = frozenset(("header", "key", "signature"))
 
 
@@ -110,16 +115,45 @@ class BlockHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class Follows:
+    """The log that this one goes on from, as it ended for ever: its name, size and root (hex)."""
+
+    origin: str
+    root: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_line(self.origin, "header.follows.origin")
+        check_hex(self.root, "header.follows.root")
+        check_range(self.size, "header.follows.size", 1)
+
+    @classmethod
+    def parse(cls, value: object) -> Follows:
+        """Read the member `follows`."""
+        if not isinstance(value, dict):
+            raise MalformedError("header.follows", "not an object", "give origin, root and size")
+        members = exact_keys(value, "header.follows", _FOLLOWS_KEYS)
+        where = "header.follows"
+        return cls(text_of(members, "origin", where), text_of(members, "root", where), integer_of(members, "size", where))
+
+
+@dataclass(frozen=True, slots=True)
 class GenesisHeader:
-    """What the notary signs first: the log's name, its shards, catalogue digest (hex) and the keys it begins with."""
+    """What the notary signs first: the log's name, its shards, catalogue digest (hex) and the keys it begins with.
+
+    A log that follows another names it: that header is version 2.
+    """
 
     catalogue: str
     keys: tuple[str, ...]
     origin: str
     shards: int
     time: str
+    follows: Follows | None = None
 
     def __post_init__(self) -> None:
+        if self.follows is not None and self.follows.origin == self.origin:
+            raise MalformedError("header.follows.origin", "is this log's own", "a new log has a new origin")
         check_hex(self.catalogue, "header.catalogue")
         check_line(self.origin, "header.origin")
         check_range(self.shards, "header.shards", 1)
@@ -135,32 +169,37 @@ class GenesisHeader:
 
     def encode(self) -> bytes:
         """The header's RFC 8785 bytes: what is signed."""
-        return dumps(
-            {
-                "catalogue": self.catalogue,
-                "genesis": True,
-                "hash": _HASH,
-                "keys": list(self.keys),
-                "origin": self.origin,
-                "shards": self.shards,
-                "time": self.time,
-                "v": _VERSION,
-            }
-        )
+        members: dict[str, object] = {
+            "catalogue": self.catalogue,
+            "genesis": True,
+            "hash": _HASH,
+            "keys": list(self.keys),
+            "origin": self.origin,
+            "shards": self.shards,
+            "time": self.time,
+            "v": _VERSION,
+        }
+        if self.follows is not None:
+            before = self.follows
+            members["follows"] = {"origin": before.origin, "root": before.root, "size": before.size}
+            members["v"] = _SUCCESSOR_VERSION
+        return dumps(members)
 
     @classmethod
     def parse(cls, data: bytes) -> GenesisHeader:
         """Read a genesis header; only bytes that `encode` would write are accepted."""
-        members = canonical_object(data, "header", _GENESIS_KEYS)
+        successor = "follows" in decode_object(data, "header")
+        members = canonical_object(data, "header", _SUCCESSOR_KEYS if successor else _GENESIS_KEYS)
         check_constant(members, "genesis", "header", True)
         check_constant(members, "hash", "header", _HASH)
-        check_constant(members, "v", "header", _VERSION)
+        check_constant(members, "v", "header", _SUCCESSOR_VERSION if successor else _VERSION)
         return cls(
             catalogue=text_of(members, "catalogue", "header"),
             keys=texts_of(members, "keys", "header"),
             origin=text_of(members, "origin", "header"),
             shards=integer_of(members, "shards", "header"),
             time=text_of(members, "time", "header"),
+            follows=Follows.parse(members["follows"]) if successor else None,
         )
 
 

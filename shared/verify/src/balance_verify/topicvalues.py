@@ -47,11 +47,17 @@ class BlockRecord:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecord:
-    """A signed checkpoint, the last height it covers of each shard (-1 for none), and with size 1 the genesis entry."""
+    """A signed checkpoint, the last height it covers of each shard (-1 for none), and with size 1 the genesis entry.
+
+    `keys` is there where the log's keys change at this size: the new key set, a signed note (keyset.py). `final` is
+    there where the log ends for ever at this size: the statement of it, a signed note (final.py).
+    """
 
     heights: tuple[int, ...]
     note: str
     genesis: bytes | None = None
+    keys: str | None = None
+    final: str | None = None
 
     def __post_init__(self) -> None:
         if not self.heights:
@@ -64,12 +70,16 @@ class CheckpointRecord:
         members: dict[str, object] = {"heights": list(self.heights), "note": self.note}
         if self.genesis is not None:
             members["genesis"] = encode_base64(self.genesis)
+        if self.keys is not None:
+            members["keys"] = self.keys
+        if self.final is not None:
+            members["final"] = self.final
         return dumps(members)
 
     @classmethod
     def parse(cls, data: bytes) -> CheckpointRecord:
         """Read a topic value; only bytes that `encode` would write are accepted."""
-        keys = _CHECKPOINT_KEYS | (decode_object(data, "checkpoint").keys() & {"genesis"})
+        keys = _CHECKPOINT_KEYS | (decode_object(data, "checkpoint").keys() & {"final", "genesis", "keys"})
         members = canonical_object(data, "checkpoint", keys)
         return cls(
             integers_of(members, "heights", "checkpoint"),
@@ -77,4 +87,6 @@ class CheckpointRecord:
             decode_base64(text_of(members, "genesis", "checkpoint"), "checkpoint.genesis")
             if "genesis" in members
             else None,
+            text_of(members, "keys", "checkpoint") if "keys" in members else None,
+            text_of(members, "final", "checkpoint") if "final" in members else None,
         )
