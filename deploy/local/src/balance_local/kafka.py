@@ -1,4 +1,4 @@
-"""A real Kafka 4 broker as our own child: one node, KRaft, on the loopback address.
+"""A real Kafka 4 broker as our own child: KRaft, on the loopback address, one node alone or one of a quorum.
 
 Promises a broker that never creates a topic by itself, whose folder is formatted once, and that is ready when it
 answers ApiVersions and names itself in its metadata.
@@ -25,22 +25,22 @@ FORMAT_SECONDS = 120
 PROBE_SECONDS = 3.0
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={logs}
 auto.create.topics.enable=false
 unclean.leader.election.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor={replicas}
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
@@ -75,6 +75,13 @@ class Kafka:
     runtime: JavaRuntime
     port: int
     controller_port: int
+    advertised_port: int | None = None
+    """Where clients are told to find it: a proxy in front of it, else its own port."""
+    node: int = 1
+    voters: tuple[tuple[int, int], ...] = ()
+    """Node and controller port of each broker of the quorum; none: this one alone."""
+    cluster: str | None = None
+    """Id of the cluster, the same for all of a quorum; none: a new one."""
 
     @property
     def bootstrap(self) -> str:
@@ -100,12 +107,21 @@ class Kafka:
         """Write the settings; format the folder where that has not been done."""
         logs = self.data / "logs"
         self.data.mkdir(parents=True, exist_ok=True)
+        voters = self.voters or ((self.node, self.controller_port),)
         self._properties.write_text(
-            _PROPERTIES.format(port=self.port, controller_port=self.controller_port, logs=logs.resolve())
+            _PROPERTIES.format(
+                port=self.port,
+                controller_port=self.controller_port,
+                advertised=self.advertised_port or self.port,
+                node=self.node,
+                voters=",".join(f"{node}@127.0.0.1:{port}" for node, port in voters),
+                replicas=len(voters),
+                logs=logs.resolve(),
+            )
         )
         self._logging.write_text(_LOG4J2)
         if not (logs / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+            cluster = self.cluster or new_cluster_id()
             argv = self._java(
                 "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties),
                 heap=128,
@@ -116,13 +132,18 @@ class Kafka:
 
     def process(self) -> Process:
         return Process(
-            name="kafka",
+            name="kafka" if self.node == 1 else f"kafka-{self.node}",
             argv=self._java("kafka.Kafka", str(self._properties)),
             death_signal=signal.SIGTERM,
             ready=lambda: answers(self.bootstrap),
             stop_seconds=30.0,
             cwd=self.data,
         )
+
+
+def new_cluster_id() -> str:
+    """A random id as Kafka writes it: 16 bytes in base64, not beginning with a dash."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
 
 
 async def answers(bootstrap: str) -> bool:

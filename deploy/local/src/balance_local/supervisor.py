@@ -22,7 +22,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import IO, Self
 
@@ -174,6 +174,11 @@ class Supervisor:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process by name: SIGKILL to see it come back, SIGSTOP to freeze it."""
         self._named(name).child.signal(number)
+
+    def set_environment(self, name: str, **variables: str) -> None:
+        """Give a process more environment from its next start on."""
+        watched = self._named(name)
+        watched.process = replace(watched.process, env={**watched.process.env, **variables})
 
     def not_ready(self) -> list[str]:
         """The names of what is being restarted or is not ready yet."""
