@@ -24,6 +24,9 @@ class CommonSettings(BaseSettings):
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP/HTTP); none: no export.")
     log_level: str = Field("INFO", description="Least level that is logged.")
     kafka_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one answer of Kafka.")
+    tail_batch_bytes: int = Field(
+        1024 * 1024, ge=1024, description="Bytes of records that normaliser, sealer and notary append at once, at most."
+    )
     group_session_seconds: float = Field(
         10.0, ge=1, description="A process silent for so long loses its shards to the others of its group."
     )

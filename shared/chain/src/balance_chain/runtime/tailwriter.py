@@ -16,9 +16,9 @@ from aiokafka.structs import RecordMetadata
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.tail import Phase, Tail
 from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, in_time
+from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.settings import CommonSettings
 
-BATCH_BYTES = 1024 * 1024
 # A single record may be larger than a batch is meant to be; the topic's max.message.bytes is the true bound.
 REQUEST_BYTES = 16 * 1024 * 1024
 CLOSE_SECONDS = 2.0
@@ -68,7 +68,7 @@ class TailWriter:
             bootstrap_servers=self._settings.kafka,
             acks="all",
             enable_idempotence=True,
-            max_batch_size=BATCH_BYTES,
+            max_batch_size=self._settings.tail_batch_bytes,
             max_request_size=REQUEST_BYTES,
             request_timeout_ms=int(limit * 1000),
         )
@@ -90,6 +90,8 @@ class TailWriter:
         first = self._tail.next_offset
         sent = 0
         while sent < len(records):
+            if sent:
+                hit("tailwriter.between_batches")
             sent += await self._append_batch(self._producer, records, sent)
         return first
 
