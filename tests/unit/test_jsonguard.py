@@ -158,3 +158,22 @@ def test_any_bytes_are_either_decoded_or_refused(data: bytes) -> None:
         found = None
         error.pointer.encode()
     assert found == _slow(data, limits)
+
+
+def test_each_limit_is_a_setting_and_its_refusal_tells_it() -> None:
+    narrow = Limits(bytes=40, depth=2, string=5, integer=99)
+    for data, code in (
+        (b'{"a":99,"b":[1]}', None),
+        (b'{"a":100}', Reason.NUMBER_RANGE),
+        (b'{"a":-100}', Reason.NUMBER_RANGE),
+        (b'{"a":[[1]]}', Reason.TOO_DEEP),
+        (b'{"a":"123456"}', Reason.TOO_LARGE),
+        (b'{"123456":1}', Reason.TOO_LARGE),
+        (b'{"a":' + b" " * 40 + b"1}", Reason.TOO_LARGE),
+    ):
+        if code is None:
+            decode(data, narrow)
+        else:
+            with pytest.raises(BadJson) as caught:
+                decode(data, narrow)
+            assert caught.value.code is code, data

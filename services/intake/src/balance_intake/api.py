@@ -38,7 +38,12 @@ _bearer: Final = HTTPBearer(auto_error=False, description="The source's token, w
 
 def router(gateway: Gateway, deployment: Deployment, settings: GatewaySettings) -> APIRouter:
     """The routes under /v1."""
-    routes = APIRouter(prefix="/v1")
+
+    def few_headers(request: Request) -> None:
+        if len(request.headers.raw) > settings.header_count:
+            raise ProblemError(431, "Too many headers", f"A request has at most {settings.header_count} headers.")
+
+    routes = APIRouter(prefix="/v1", dependencies=[Depends(few_headers)])
     retry = {"Retry-After": str(settings.retry_after_seconds)}
 
     def authenticated(

@@ -6,7 +6,7 @@ from balance_chain.core.catalogue import Catalogue
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.events import ledger_source
-from balance_chain.core.jsonguard import Limits
+from balance_chain.core.jsonguard import prepare
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.rawrecord import LEDGER
 from balance_chain.core.sources import Sources, SourcesError
@@ -32,6 +32,7 @@ class Deployment:
         for name in (LEDGER, ledger_source(settings.origin)):
             if sources.get(name) is not None:
                 raise SourcesError(name, "is the ledger's own name", "register the source under another URI")
+        prepare(settings.event_limits)
         return cls(Catalogue.load(directory), Courts.load(directory), sources, KeyDirectory.load(settings.keys))
 
     def normaliser(self, settings: IntakeSettings) -> Normaliser:
@@ -44,5 +45,5 @@ class Deployment:
             courts=self.courts,
             sources=self.sources,
             secrets=Secrets(self.keys.gateway_mac, self.keys.reject_key),
-            limits=Limits(bytes=settings.event_bytes),
+            limits=settings.event_limits,
         )

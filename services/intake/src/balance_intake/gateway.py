@@ -116,7 +116,7 @@ class Gateway:
         self._producer = producer
         self._clock = clock
         self._checker = Checker(deployment.catalogue, deployment.courts)
-        self._limits = jsonguard.Limits(bytes=settings.event_bytes)
+        self._limits = settings.event_limits
         self._signer = deployment.keys.gateway
         self._mac = deployment.keys.gateway_mac
         self._queue: list[_Pending] = []

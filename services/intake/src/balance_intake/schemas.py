@@ -142,6 +142,7 @@ POST_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     415: _problem("Another media type."),
     422: _problem("Not valid: every field is named."),
     429: _problem("Too many events in flight."),
+    431: _problem("Too many headers."),
     503: _problem("Kafka or PostgreSQL is away: nothing was promised, send again."),
 }
 GET_RECEIPT: Final[dict[int | str, dict[str, Any]]] = {

@@ -1,5 +1,6 @@
 """Settings of gateway and normaliser, from `BALANCE_*` environment variables."""
 
+from balance_chain.core.jsonguard import DEFAULT_LIMITS, MAX_INTEGER, Limits
 from balance_chain.runtime.settings import CommonSettings
 from pydantic import Field
 
@@ -7,8 +8,22 @@ from pydantic import Field
 class IntakeSettings(CommonSettings):
     """What both processes of intake share."""
 
-    event_bytes: int = Field(1_000_000, gt=0, description="Bytes of one event as sent, at most.")
+    event_bytes: int = Field(DEFAULT_LIMITS.bytes, gt=0, description="Bytes of one event as sent, at most.")
+    event_depth: int = Field(
+        DEFAULT_LIMITS.depth, ge=4, le=16, description="Objects and arrays within one another in an event, at most."
+    )
+    event_string_characters: int = Field(
+        DEFAULT_LIMITS.string, gt=0, description="Characters of one string or name in an event, at most."
+    )
+    event_integer: int = Field(
+        MAX_INTEGER, gt=0, le=MAX_INTEGER, description="Largest number in an event, positive or negative."
+    )
     raw_generation: int = Field(0, ge=0, description="Generation of litigation.raw: 0 at genesis, one more a restore.")
+
+    @property
+    def event_limits(self) -> Limits:
+        """How much JSON one event may be, the same at both doors."""
+        return Limits(self.event_bytes, self.event_depth, self.event_string_characters, self.event_integer)
 
 
 class GatewaySettings(IntakeSettings):
@@ -17,6 +32,7 @@ class GatewaySettings(IntakeSettings):
     port: int = Field(8081, ge=0, description="Port of the HTTP interface.")
     batch_events: int = Field(10_000, gt=0, description="Events in one request, at most.")
     batch_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Bytes of one request's body, at most.")
+    header_count: int = Field(64, gt=0, description="Headers of one request, at most; above it 431.")
     in_flight_events: int = Field(20_000, gt=0, description="Events being accepted at once; above it 429.")
     commit_events: int = Field(2_000, gt=0, description="Events that share one round trip to PostgreSQL and Kafka.")
     commits_at_once: int = Field(2, gt=0, description="Such round trips in flight at once, of different sources.")

@@ -33,6 +33,8 @@ class Limits:
     """Objects and arrays within one another."""
     string: int = 65_536
     """Characters of one string or name."""
+    integer: int = MAX_INTEGER
+    """Largest number, positive or negative."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -64,7 +66,7 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     if len(data) > limits.bytes:
         raise BadJson(Reason.TOO_LARGE, "", f"{len(data)} bytes, at most {limits.bytes}")
     try:
-        value = _decoder(limits.depth, limits.string)(data)
+        value = _decoder(limits.depth, limits.string, limits.integer)(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise _explain(data, limits) from None
     written = _encode(value)
@@ -78,10 +80,15 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     return Parsed(value, written)
 
 
+def prepare(limits: Limits) -> None:
+    """Make the decoder of these limits now: its work doubles with each level, a second or more at 16."""
+    _decoder(limits.depth, limits.string, limits.integer)
+
+
 @lru_cache(maxsize=16)
-def _decoder(depth: int, string: int) -> Callable[[bytes], dict[str, Any]]:
+def _decoder(depth: int, string: int, largest: int) -> Callable[[bytes], dict[str, Any]]:
     """The decoder of objects of at most `depth` levels."""
-    integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    integer = Annotated[int, msgspec.Meta(ge=-largest, le=largest)]
     text = Annotated[str, msgspec.Meta(max_length=string)]
     value: Any = None | bool | integer | text
     for _ in range(depth - 1):
@@ -158,8 +165,9 @@ def _first_fault(value: Any, pointer: str, depth: int, limits: Limits) -> BadJso
         return _string_fault(value, pointer, limits)
     if isinstance(value, _Float):
         return BadJson(Reason.FLOAT_NUMBER, pointer, "the number has a fraction or an exponent")
-    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-        return BadJson(Reason.NUMBER_RANGE, pointer, "the integer is beyond plus or minus 2^53-1")
+    if isinstance(value, int) and not -limits.integer <= value <= limits.integer:
+        bound = "2^53-1" if limits.integer == MAX_INTEGER else str(limits.integer)
+        return BadJson(Reason.NUMBER_RANGE, pointer, f"the integer is beyond plus or minus {bound}")
     return None
 
 

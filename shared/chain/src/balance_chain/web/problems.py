@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from balance_chain.core.errors import BalanceError
 
@@ -91,6 +92,10 @@ def install(app: FastAPI) -> None:
         found = (FieldError(error.field, error.problem, error.remedy),)
         return problem_response(503, "Not possible now", errors=found)
 
+    async def on_gone(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(400, "The request ended too early")  # nobody is there to read it
+
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
