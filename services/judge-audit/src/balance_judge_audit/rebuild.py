@@ -8,7 +8,6 @@ nothing to compare with (its schema is lost) nothing is sent at all.
 import asyncio
 from typing import Final
 
-import asyncpg
 from balance_chain.core.canonical import NotCanonical, decode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
@@ -96,7 +95,7 @@ async def _carry_over(connection: Connection, schema: str, shadow: str) -> None:
 class _Builder:
     """Applies the log to the shadow schema, as the worker would: through the same appliers, without Faust."""
 
-    def __init__(self, settings: WorkerSettings, pool: Pool[asyncpg.Record], show: Show) -> None:
+    def __init__(self, settings: WorkerSettings, pool: Pool, show: Show) -> None:
         self._settings = settings
         self._pool = pool
         self._show = show
