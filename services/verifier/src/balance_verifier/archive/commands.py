@@ -17,6 +17,7 @@ from balance_chain.cli.exits import CommandFailed, Exit, read_bytes
 from balance_chain.cli.output import people, progress, results, show_json
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import BROKEN, connect
+from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_verify.errors import VerifyError
 from balance_verify.note import VerifierKey
 from balance_verify.policy import Policy
@@ -26,9 +27,13 @@ from balance_verifier.archive.fsck import Options, Report, fsck_archive, size_of
 from balance_verifier.archive.source import ArchiveSource
 from balance_verifier.archive.stores import open_store
 from balance_verifier.errors import ArchiveUnreadable, StoreUnavailable
+from balance_verifier.live.fsck import fsck_live
 from balance_verifier.settings import WorkerSettings
 
 MEGABYTE = 1_000_000
+AWAY: tuple[type[Exception], ...] = (KafkaUnavailable, *BROKEN)
+"""What says that Kafka or PostgreSQL does not answer."""
+
 T = TypeVar("T")
 
 archive = typer.Typer(no_args_is_help=True, help="Write the archive, and restore from it.")
@@ -88,6 +93,9 @@ async def _export(settings: WorkerSettings, location: str, key: VerifierKey, *, 
 def fsck(
     location: Annotated[str | None, typer.Option("--archive", help="Check this archive: a folder or a URL.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Check topics and projection of a running ledger.")] = False,
+    topics_only: Annotated[
+        bool, typer.Option("--topics-only", help="With --live: leave the projection (BALANCE_DATABASE) alone.")
+    ] = False,
     vkey: VkeyFile = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -114,8 +122,9 @@ def fsck(
         state=state,
     )
     if location is None:
-        raise CommandFailed(Exit.USAGE, "give --archive PATH")
-    report = _reached(lambda: _fsck_archive(location, options, quiet=as_json))
+        report = _reached(lambda: _fsck_live(options, projection=not topics_only, quiet=as_json))
+    else:
+        report = _reached(lambda: _fsck_archive(location, options, quiet=as_json))
     if as_json:
         show_json(report_json(report))
     else:
@@ -128,15 +137,24 @@ def _fsck_archive(location: str, options: Options, *, quiet: bool) -> Report:
         return fsck_archive(location, options, advance)
 
 
+def _fsck_live(options: Options, *, projection: bool, quiet: bool) -> Report:
+    settings = WorkerSettings()
+    with progress("checking shards", settings.partitions, quiet=quiet) as advance:
+        return fsck_live(settings, options, advance, projection=projection)
+
+
 def report_json(report: Report) -> dict[str, Any]:
     """A report for machines."""
     faults = [msgspec.structs.asdict(fault) for fault in report.faults]
-    return {"ok": not report.faults, **vars(report), "faults": faults}
+    notes = [msgspec.structs.asdict(note) for note in report.notes]
+    return {"ok": not report.faults, **vars(report), "faults": faults, "notes": notes}
 
 
 def _show(report: Report) -> None:
     for fault in report.faults:
         results.print(fault.line(), markup=False, soft_wrap=True)
+    for note in report.notes:
+        people.print(f"does not count: {note.line()}", markup=False, soft_wrap=True)
     told = "" if report.key_given else " (the archive's own: give --vkey to be independent of it)"
     people.print(f"log {report.origin or 'unknown'}, key {report.key or 'unknown'}{told}", markup=False, soft_wrap=True)
     people.print(
@@ -171,5 +189,5 @@ def _reached(work: Callable[[], T]) -> T:
         return work()
     except (ArchiveUnreadable, StoreUnavailable) as error:
         raise CommandFailed(Exit.UNAVAILABLE, str(error)) from None
-    except BROKEN as error:
+    except AWAY as error:
         raise CommandFailed(Exit.UNAVAILABLE, f"not reachable: {error!r}") from None

@@ -74,6 +74,8 @@ class Report:
     unpublished: int = 0
     """Files of an export that did not end; no fault."""
     faults: list[Fault] = field(default_factory=list)
+    notes: list[Fault] = field(default_factory=list)
+    """Records that do not count, as a writer that went on too long leaves them; no fault."""
 
 
 class Pool(Protocol):
@@ -126,7 +128,7 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
         strays = check_strays(store, head, note)
         report.faults += strays.faults
         report.unpublished = strays.unpublished
-        report.finality = _finality(note, options.policy, report)
+        report.finality = finality_of(note, options.policy, report)
     report.seconds = time.monotonic() - started
     return report
 
@@ -291,7 +293,7 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _finality(note: bytes, policy: Policy | None, report: Report) -> str:
+def finality_of(note: bytes, policy: Policy | None, report: Report) -> str:
     """What the policy makes of the latest note's cosignatures."""
     if policy is None:
         return "operator's word alone"
