@@ -17,7 +17,7 @@ async def wait_until(condition: Callable[[], Any | Awaitable[Any]], seconds: flo
     An exception of the condition counts as "not yet"; the last one is told when time is up.
     """
     deadline = time.monotonic() + seconds
-    seen: object
+    seen: object = None
     while True:
         try:
             value = condition()
@@ -26,6 +26,9 @@ async def wait_until(condition: Callable[[], Any | Awaitable[Any]], seconds: flo
             if value:
                 return value
             seen = value
+        except TimeoutError as error:
+            # Cut off by our own bound: what was seen before says more.
+            seen = error if seen is None else seen
         except Exception as error:
             seen = error
         if time.monotonic() > deadline:
