@@ -19,6 +19,7 @@ from balance_judge_audit.engine.gap import GapEngine, SourceState
 from balance_judge_audit.engine.lawtime import DAY_MS
 from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
 from balance_judge_audit.places import PlaceFinder
+from support.protecting import protect
 
 ZONE = ZoneInfo("Asia/Shanghai")
 RECEIVED = ANCHOR_MS + DAY_MS
@@ -32,6 +33,7 @@ def records(simulation: Simulation) -> list[Incoming]:
         case = parse_subject(event["subject"])
         time = parse_time(event["time"], ZONE)
         recorded = event.get("recordedtime")
+        protected = protect(event, case.caseid, case.courtcode)
         canonical = CanonicalEvent(
             specversion="1.0",
             id=event["id"],
@@ -48,7 +50,9 @@ def records(simulation: Simulation) -> list[Incoming]:
             subject=case.caseid,
             caseid=None if case.form == "source" else case.caseid,
             courtcode=case.courtcode,
-            data=event["data"],
+            actorref=protected.actorref,
+            actorrole=protected.actorrole,
+            data=protected.data,
         )
         made.append(Incoming(number, canonical, encode_event(canonical)))
     now = format_ms(RECEIVED + DAY_MS)
@@ -78,5 +82,7 @@ def test_every_planted_breach_is_found_and_no_honest_case_is_accused(seed: int) 
     said = applied.revisions + GapEngine(book.gap, CLOCKS.lateness_ms).apply(sources, applied.held, shard.ledger_time)
     found = {(each.rule, each.subject) for each in said if not each.private}
     planted = {(label.rule, label.subject) for label in simulation.labels if label.expected}
+    # A panel that never deliberates (R18) has mostly not deliberated within five working days either.
+    also = {("R09", subject) for rule, subject in planted if rule == "R18"}
     assert planted
-    assert found == planted
+    assert planted <= found <= planted | also

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from balance_chain.core.courts import Courts
 
+from balance_judge_audit.engine.holidays import ChineseCalendar
 from balance_judge_audit.engine.lawtime import Calendar, WeekendCalendar
 from balance_judge_audit.engine.view import Place
 
@@ -19,11 +20,11 @@ US_ZONE: Final = ZoneInfo("America/New_York")
 class PlaceFinder:
     """Finds the place of a case from its court code; one that has none is told by the form of its id."""
 
-    def __init__(self, courts: Courts, calendar: Calendar | None = None) -> None:
+    def __init__(self, courts: Courts) -> None:
         self._courts = courts
-        self._calendar = calendar or WeekendCalendar()
-        self._cn = Place("cn", CN_ZONE, self._calendar)
-        self._us = Place("us", US_ZONE, self._calendar)
+        self._calendars: dict[str, Calendar] = {"cn": ChineseCalendar(), "us": WeekendCalendar()}
+        self._cn = Place("cn", CN_ZONE, self._calendars["cn"])
+        self._us = Place("us", US_ZONE, self._calendars["us"])
         self._known: dict[str, Place] = {}
 
     def __call__(self, courtcode: str | None, caseid: str) -> Place:
@@ -34,7 +35,7 @@ class PlaceFinder:
         if place is None:
             court = self._courts.get(courtcode)
             if court is not None:
-                place = Place(court.jurisdiction, ZoneInfo(court.timezone), self._calendar)
+                place = Place(court.jurisdiction, ZoneInfo(court.timezone), self._calendars[court.jurisdiction])
             else:
                 place = self._us if courtcode.startswith(US_PREFIX) else self._cn
             self._known[courtcode] = place

@@ -3,19 +3,36 @@ little.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from balance_judge_audit.engine import patterns
 from balance_judge_audit.engine.alerts import Episode
+from balance_judge_audit.engine.clauses import Judge, People, all_clauses, key_path, people_paths, prefix
 from balance_judge_audit.engine.conditions import Parameters, Read, RuleError, Test, compile_all, reader
 from balance_judge_audit.engine.deadline import compile_deadline
-from balance_judge_audit.engine.model import ANY_TYPE, Condition, Deadline, Rule, Selector
+from balance_judge_audit.engine.model import (
+    ANY_TYPE,
+    Condition,
+    Deadline,
+    Extension,
+    ForbiddenTransition,
+    Rebase,
+    Rule,
+    Segregation,
+    Selector,
+    Sequence,
+    Suspension,
+    TeamSource,
+    Threshold,
+)
 from balance_judge_audit.engine.view import View
 
 OWN_TYPES: Final = ("ledger.", "alert.")
 """Events of the ledger itself: no rule over `*` sees them, so no alert breeds another."""
+CASE_KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation")
+Section = Deadline | Threshold | ForbiddenTransition | Sequence | Segregation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,8 @@ class Watch:
     valid_to: date | None
     fields: tuple[tuple[str, Read], ...] = ()
     keep_unmet: bool = False
+    distinct: People | None = None
+    """Where there is this, a fact is only kept if it names people that the kept ones do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +108,12 @@ def compile_book(rules: Iterable[Rule]) -> RuleBook:
             heartbeat = parameters.length_ms(rule.gap.heartbeat, "gap.heartbeat")
             book.gap = GapRule(rule, heartbeat, frozenset(rule.gap.ignored_rejects))
             continue
-        judge, roles, without = _compile_kind(rule, parameters)
-        book.cases[rule.id] = CaseRule(rule, judge)
+        clauses, roles = _compile_rule(rule, parameters)
+        book.cases[rule.id] = CaseRule(rule, all_clauses(clauses))
         for role in roles:
             watch = _watch(rule, parameters, role)
             if role.event == ANY_TYPE:
-                book._any.append((without, watch))
+                book._any.append((role.without, watch))
             else:
                 named.setdefault(role.event, []).append(watch)
     for event_type, watches in named.items():
@@ -110,55 +129,91 @@ class _Role:
     key: str
     fields: tuple[str, ...] = ()
     keep_unmet: bool = False
+    distinct: People | None = None
+    without: tuple[str, ...] = ()
 
 
-def _compile_kind(
-    rule: Rule, parameters: Parameters
-) -> tuple[Callable[[View], list[Episode]], list[_Role], tuple[str, ...]]:
-    if rule.deadline is not None:
-        return compile_deadline(rule.deadline, parameters), _deadline_roles(rule.deadline), ()
-    if rule.threshold is not None:
-        roles = list(_roles("count", rule.threshold.count, "threshold.count"))
-        return patterns.compile_threshold(rule.threshold, parameters), roles, rule.threshold.except_types
-    if rule.forbidden_transition is not None:
-        spec = rule.forbidden_transition
-        roles = [
-            *_roles("act", spec.act, "forbidden_transition.act"),
-            *_roles("before", spec.before, "forbidden_transition.before"),
-        ]
-        return patterns.forbidden_transition, roles, ()
-    if rule.sequence is not None:
-        order = rule.sequence
-        roles = [
-            *_roles("act", order.act, "sequence.act"),
-            *_roles("requires", order.requires, "sequence.requires"),
-            *_roles("given", order.given, "sequence.given", keep_unmet=True),
-        ]
-        conditional = bool(order.given)
-        return lambda view: patterns.sequence(view, conditional), roles, ()
-    raise RuleError(rule.kind, "the section of the rule's kind is absent", f"add {rule.kind}: with its keys")
+def _compile_rule(rule: Rule, parameters: Parameters) -> tuple[list[tuple[str, Judge]], list[_Role]]:
+    """The rule's own section and its further clauses."""
+    clauses: list[tuple[str, Judge]] = []
+    roles: list[_Role] = []
+    for name, part, where in [("", rule, ""), *((each.name, each, f"also.{each.name}.") for each in rule.also)]:
+        sections = [getattr(part, kind) for kind in CASE_KINDS if getattr(part, kind) is not None]
+        if len(sections) != 1 or (name and name in dict(clauses)):
+            raise RuleError(where or rule.kind, "is not one section of a name of its own", f"use one of {CASE_KINDS}")
+        judge, own = _compile_section(sections[0], parameters)
+        clauses.append((name, judge))
+        roles += [replace(role, name=prefix(name) + role.name, key=where + role.key) for role in own]
+    return clauses, roles
 
 
-def _roles(name: str, selectors: tuple[Selector, ...], key: str, keep_unmet: bool = False) -> Iterable[_Role]:
-    for number, each in enumerate(selectors):
-        yield _Role(name, each.event, each.where, f"{key}[{number}]", keep_unmet=keep_unmet)
+def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list[_Role]]:
+    roles: list[_Role] = []
+
+    def add(role: str, selectors: tuple[Selector, ...], *fields: str | None, **more: Any) -> None:
+        named = tuple(each for each in (key_path(spec, role), *fields) if each is not None)
+        for number, each in enumerate(selectors):
+            roles.append(_Role(role, each.event, each.where, f"{kind}.{role}[{number}]", named, **more))
+
+    def people(role: str, sources: tuple[TeamSource, ...], distinct: People | None = None) -> None:
+        for number, each in enumerate(sources):
+            key = key_path(spec, role)
+            fields = (key, *each.fields) if key else each.fields
+            where = f"{kind}.{role}[{number}]"
+            roles.append(_Role(role, each.event, each.where, where, fields, distinct=distinct, without=each.without))
+
+    match spec:
+        case Deadline():
+            kind, judge = "deadline", compile_deadline(spec, parameters)
+            roles += _deadline_roles(spec)
+        case Threshold():
+            kind, judge = "threshold", patterns.compile_threshold(spec, parameters)
+            add("count", spec.count, without=spec.except_types)
+        case ForbiddenTransition():
+            kind, judge = "forbidden_transition", patterns.compile_transition(spec)
+            add("act", spec.act, spec.differs)
+            add("before", spec.before)
+            add("after", spec.after, spec.differs)
+            add("reopened_by", spec.reopened_by)
+        case Sequence():
+            kind, judge = "sequence", patterns.compile_sequence(spec, parameters)
+            persons = spec.people
+            add("act", spec.act, persons.present if persons else None)
+            add("requires", spec.requires)
+            add("then", spec.then)
+            if persons:
+                add("list", persons.listed, persons.all_of, persons.added, persons.removed)
+        case Segregation():
+            kind, judge = "segregation", patterns.compile_segregation(spec)
+            add("act", spec.act, spec.person, *spec.not_in)
+            people("not_of", spec.not_of)
+            people("team", spec.team, people_paths(spec.team))
+    add("given", spec.given, keep_unmet=True)
+    add("if_any", spec.if_any)
+    return judge, roles
 
 
 def _deadline_roles(spec: Deadline) -> list[_Role]:
-    choice = (spec.limit.by,) if spec.limit.by else ()
-    roles = [_Role("start", each.event, each.where, "deadline.starts", choice) for each in spec.starts]
-    roles += _roles("stop", spec.stops, "deadline.stops")
+    roles: list[_Role] = []
+
+    def add(role: str, each: Selector | Extension | Suspension | Rebase, key: str, *fields: str | None) -> None:
+        named = tuple(path for path in (key_path(spec, role), *fields) if path is not None)
+        roles.append(_Role(role, each.event, each.where, f"deadline.{key}", named))
+
+    for number, start in enumerate(spec.starts):
+        add("start", start, f"starts[{number}]", spec.limit.by)
+    for number, stop in enumerate(spec.stops):
+        add("stop", stop, f"stops[{number}]")
     for number, end in enumerate(spec.ends):
-        roles.append(_Role("end", end.event, end.where, f"deadline.ends[{number}]"))
+        add("end", end, f"ends[{number}]")
         if end.final:
-            roles.append(_Role("final", end.event, end.where, f"deadline.ends[{number}]"))
+            add("final", end, f"ends[{number}]")
     for extension in spec.extended_by:
-        roles.append(_Role("extend", extension.event, extension.where, "deadline.extended_by", (extension.until,)))
+        add("extend", extension, "extended_by", extension.until)
     for suspension in spec.suspended_by:
-        fields = (suspension.action, suspension.key) if suspension.key else (suspension.action,)
-        roles.append(_Role("suspend", suspension.event, suspension.where, "deadline.suspended_by", fields))
+        add("suspend", suspension, "suspended_by", suspension.action, suspension.key)
     for rebase in spec.rebased_by:
-        roles.append(_Role("rebase", rebase.event, rebase.where, "deadline.rebased_by", (rebase.to,)))
+        add("rebase", rebase, "rebased_by", rebase.to)
     return roles
 
 
@@ -172,4 +227,5 @@ def _watch(rule: Rule, parameters: Parameters, role: _Role) -> Watch:
         valid_to=rule.valid_to,
         fields=tuple((path, reader(path, role.key)) for path in role.fields),
         keep_unmet=role.keep_unmet,
+        distinct=role.distinct,
     )

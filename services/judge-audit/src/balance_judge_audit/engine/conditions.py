@@ -5,7 +5,9 @@ A condition on a field that the event does not have does not hold (except `prese
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from datetime import date, datetime
+from operator import ge, gt, lt
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,8 +15,8 @@ from balance_chain.core.errors import BalanceError
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import parse_ms
 
-from balance_judge_audit.engine.lawtime import DAY_MS, Period, day_of
-from balance_judge_audit.engine.model import Condition, Parameter, Scalar
+from balance_judge_audit.engine.lawtime import DAY_MS, Period, add_months, day_of, day_of_text
+from balance_judge_audit.engine.model import Condition, Elapsed, Hours, Parameter, Scalar
 
 Test = Callable[[CanonicalEvent, ZoneInfo], bool]
 Read = Callable[[CanonicalEvent], Any]
@@ -23,6 +25,7 @@ ENVELOPE: Final = frozenset(
 )
 TIMES: Final = frozenset({"time", "recordedtime", "receivedtime"})
 HOUR_MS: Final = 3_600_000
+COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {"more_than": gt, "less_than": lt, "at_least": ge}
 
 
 class RuleError(BalanceError):
@@ -68,6 +71,12 @@ class Parameters:
             raise RuleError(key, f"{reference} is not a period", "give a number of days, working_days or months")
         return Period(parameter.value, parameter.unit)
 
+    def months(self, reference: str) -> int | None:
+        """A parameter in months; None where it is of another unit."""
+        parameter = self._parameters.get(reference[1:])
+        months = parameter is not None and parameter.unit == "months" and isinstance(parameter.value, int)
+        return parameter.value if months and isinstance(parameter.value, int) else None  # type: ignore[union-attr]
+
     def length_ms(self, reference: str, key: str) -> int | None:
         """A parameter in days or hours as milliseconds; None where it is switched off."""
         parameter = self._get(reference, key)
@@ -98,12 +107,37 @@ def reader(path: str, key: str) -> Read:
     return deep
 
 
-def elapsed_ms(event: CanonicalEvent, zone: ZoneInfo, start: str, end: str) -> int:
-    """Between two times of the envelope; in whole days of the court where the event knows only its day."""
-    first, last = parse_ms(_time(event, start)), parse_ms(_time(event, end))
-    if event.precision == "day":
-        return (day_of(last, zone) - day_of(first, zone)).days * DAY_MS
-    return last - first
+class Moment(NamedTuple):
+    """One time of an event: an instant, or only a day."""
+
+    ms: int | None
+    day: date
+
+
+Clock = Callable[[CanonicalEvent, ZoneInfo], Moment | None]
+
+
+def clock(name: str, key: str) -> Clock:
+    """Reads a time of the envelope, or a field of the data that holds an instant or a day."""
+    if name in TIMES:
+
+        def envelope(event: CanonicalEvent, zone: ZoneInfo) -> Moment | None:
+            ms = parse_ms(_time(event, name))
+            return Moment(None if event.precision == "day" else ms, day_of(ms, zone))
+
+        return envelope
+    read = reader(name, key)
+
+    def field(event: CanonicalEvent, zone: ZoneInfo) -> Moment | None:
+        text = read(event)
+        day = day_of_text(text, zone) if isinstance(text, str) else None
+        if day is None:
+            return None
+        if len(text) == len("2026-01-31"):
+            return Moment(None, day)
+        return Moment(int(datetime.fromisoformat(text).timestamp() * 1000), day)
+
+    return field
 
 
 def _time(event: CanonicalEvent, name: str) -> str:
@@ -112,16 +146,55 @@ def _time(event: CanonicalEvent, name: str) -> str:
     return event.time if name == "time" else event.receivedtime
 
 
+def _elapsed(elapsed: Elapsed, condition: Condition, parameters: Parameters, key: str) -> Test:
+    """More or less than a length of time from one moment to another; in whole days where either is only a day."""
+    first, last = clock(elapsed.from_, key), clock(elapsed.to, key)
+    comparisons = {"more_than": condition.more_than, "less_than": condition.less_than, "at_least": condition.at_least}
+    given = [(name, reference) for name, reference in comparisons.items() if isinstance(reference, str)]
+    if len(given) != 1:
+        raise RuleError(key, "elapsed needs more_than, less_than or at_least: $parameter", "name one under parameters")
+    name, reference = given[0]
+    compare = COMPARE[name]
+    months = parameters.months(reference)
+    limit = None if months is not None else parameters.length_ms(reference, key)
+    if months is None and limit is None:
+        return lambda event, zone: False
+
+    def test(event: CanonicalEvent, zone: ZoneInfo) -> bool:
+        start, end = first(event, zone), last(event, zone)
+        if start is None or end is None:
+            return False
+        if months is not None:
+            bound = add_months(start.day, months)
+            return compare(end.day, bound)
+        assert limit is not None
+        days_only = start.ms is None or end.ms is None
+        length = (end.day - start.day).days * DAY_MS if days_only else end.ms - start.ms  # type: ignore[operator]
+        return compare(length, limit)
+
+    return test
+
+
+def _hours(hours: Hours, parameters: Parameters, key: str) -> Test:
+    first, last = parameters.scalar(hours.from_, key), parameters.scalar(hours.to, key)
+
+    def test(event: CanonicalEvent, zone: ZoneInfo) -> bool:
+        if event.precision == "day":
+            return False
+        hour = datetime.fromtimestamp(event.time_ms / 1000, zone).hour
+        return first <= hour < last if first <= last else hour >= first or hour < last
+
+    return test
+
+
 def compile_condition(condition: Condition, parameters: Parameters, key: str) -> Test:
     """One comparison as a closure."""
-    if sum(each is not None for each in (condition.field, condition.count, condition.elapsed)) != 1:
-        raise RuleError(key, "says not exactly one of field, count, elapsed", "give one of them")
+    if sum(each is not None for each in (condition.field, condition.count, condition.elapsed, condition.hours)) != 1:
+        raise RuleError(key, "says not exactly one of field, count, elapsed, hours", "give one of them")
     if condition.elapsed is not None:
-        start, end = condition.elapsed.from_, condition.elapsed.to
-        if not {start, end} <= TIMES or not isinstance(condition.more_than, str):
-            raise RuleError(key, "elapsed needs two times and more_than: $parameter", f"use {sorted(TIMES)}")
-        limit = parameters.length_ms(condition.more_than, key)
-        return lambda event, zone: limit is not None and elapsed_ms(event, zone, start, end) > limit
+        return _elapsed(condition.elapsed, condition, parameters, key)
+    if condition.hours is not None:
+        return _hours(condition.hours, parameters, key)
     if condition.count is not None:
         items = reader(condition.count, key)
         if isinstance(condition.at_least, msgspec.UnsetType):
@@ -148,13 +221,21 @@ def _compare(read: Read, condition: Condition, parameters: Parameters, key: str)
     if not isinstance(condition.present, msgspec.UnsetType):
         present = condition.present
         return lambda event, zone: (read(event) is not None) == present
+    if not isinstance(condition.same_as, msgspec.UnsetType):
+        other = reader(condition.same_as, key)
+        return lambda event, zone: (value := read(event)) is not None and value == other(event)
+    if not isinstance(condition.differs_from, msgspec.UnsetType):
+        against = reader(condition.differs_from, key)
+        return lambda event, zone: (
+            (value := read(event)) is not None and (seen := against(event)) is not None and value != seen
+        )
     if not isinstance(condition.at_least, msgspec.UnsetType):
         least = parameters.scalar(condition.at_least, key)
         return lambda event, zone: isinstance(value := read(event), int) and value >= least
     if not isinstance(condition.more_than, msgspec.UnsetType):
         bound = parameters.scalar(condition.more_than, key)
         return lambda event, zone: isinstance(value := read(event), int) and value > bound
-    raise RuleError(key, "has nothing to compare with", "give is, is_not, in, not_in, present, at_least or more_than")
+    raise RuleError(key, "has nothing to compare with", "give is, is_not, in, not_in, same_as and so on")
 
 
 def _plain(value: Any) -> Scalar:

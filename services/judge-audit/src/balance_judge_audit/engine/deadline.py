@@ -13,8 +13,9 @@ from typing import Final, cast
 from balance_chain.core.times import format_ms
 
 from balance_judge_audit.engine.alerts import Episode
+from balance_judge_audit.engine.clauses import agree, key_of, reasons
 from balance_judge_audit.engine.conditions import Parameters, RuleError
-from balance_judge_audit.engine.facts import Fact
+from balance_judge_audit.engine.facts import Fact, Value
 from balance_judge_audit.engine.lawtime import (
     Calendar,
     Interval,
@@ -39,6 +40,7 @@ class _Clock:
     """One run of the clock: from a start to its end, or to now."""
 
     start: Fact
+    key: Value = None
     changes: list[tuple[str, Fact]] = field(default_factory=list)
     close: tuple[str, Fact] | None = None
 
@@ -82,7 +84,11 @@ class _Judge:
         self._warn = warn
 
     def episodes(self, view: View) -> list[Episode]:
-        return [episode for clock in _clocks(view) if (episode := self._judge(view, clock)) is not None]
+        return [
+            episode
+            for clock in _clocks(self._spec, view)
+            if reasons(self._spec, view, clock.start) is not None and (episode := self._judge(view, clock)) is not None
+        ]
 
     def _judge(self, view: View, clock: _Clock) -> Episode | None:
         zone, calendar = view.place.zone, view.place.calendar
@@ -100,7 +106,7 @@ class _Judge:
         if day is None:
             return None
         due = end_of(day, zone)
-        start = format_ms(clock.start.time)
+        start = format_ms(clock.start.time) if clock.key is None else f"{format_ms(clock.start.time)} {clock.key}"
         numbers: dict[str, str | int] = {
             "start_day": first.isoformat(),
             "counted_from": self._start_day,
@@ -110,20 +116,37 @@ class _Judge:
         }
         if count.choice:
             numbers["procedure"] = count.choice
+        if (self._spec.roll or count.period.unit == "working_days") and not calendar.is_confirmed(day):
+            numbers["calendar"] = "provisional"
         if count.until is not None:
             numbers["extended_until"] = count.until.isoformat()
         named = [("start", clock.start), *clock.changes]
         if clock.close is not None:
             role, fact = clock.close
+            if self._spec.minimum:
+                return self._too_soon(view, clock, start, day, numbers)
             if fact.time < due:
                 return None
             numbers["late_days"] = (day_of(fact.time, zone) - day).days
             return Episode(start, "open", view.triggers([*named, (role, fact)]), numbers)
+        if self._spec.minimum:
+            return None
         if view.absent(start, due):
             return Episode(start, "open", view.triggers(named), numbers)
         if self._warn is not None and view.absent("warning " + start, start_of(day, zone) - self._warn):
             return Episode(start, "warning", view.triggers(named), numbers)
         return None
+
+    def _too_soon(
+        self, view: View, clock: _Clock, start: str, day: date, numbers: dict[str, str | int]
+    ) -> Episode | None:
+        """An end before the last day of a period that has to pass first."""
+        assert clock.close is not None
+        on = day_of(clock.close[1].time, view.place.zone)
+        if on >= day:
+            return None
+        numbers["days_short"] = (day - on).days
+        return Episode(start, "open", view.triggers([("start", clock.start), clock.close]), numbers)
 
     def _change(self, view: View, count: _Count, role: str, fact: Fact) -> None:
         zone = view.place.zone
@@ -161,7 +184,7 @@ class _Judge:
         return day, excluded
 
 
-def _suspend(count: _Count, action: str | int | bool | None, spec: Suspension, on: date, key: str | None) -> None:
+def _suspend(count: _Count, action: Value, spec: Suspension, on: date, key: str | None) -> None:
     if action in spec.stop:
         count.intervals.append((key, Interval(max(on, count.base), None)))
     elif action in spec.resume:
@@ -172,11 +195,38 @@ def _suspend(count: _Count, action: str | int | bool | None, spec: Suspension, o
         ]
 
 
-def _clocks(view: View) -> list[_Clock]:
-    """Cuts the facts into runs of the clock."""
+def _clocks(spec: Deadline, view: View) -> list[_Clock]:
+    """The runs of the clock; where the rule has a key, each value of it has a clock of its own."""
+    by_role = {role: view.role(role) for role in ORDER}
+    if not by_role["start"]:
+        return []
+    if spec.key is None:
+        return _runs(spec, view, by_role, None)
+    clocks: list[_Clock] = []
+    for key in dict.fromkeys(_plain(key_of(spec, "start", fact)) for fact in by_role["start"]):
+        own = {
+            role: [
+                fact
+                for fact in facts
+                if (
+                    _plain(key_of(spec, role, fact)) == key if role == "start" else agree(key, key_of(spec, role, fact))
+                )
+            ]
+            for role, facts in by_role.items()
+        }
+        clocks += _runs(spec, view, own, key)
+    return clocks
+
+
+def _plain(key: Value) -> str | int | None:
+    return key if isinstance(key, str | int) else None
+
+
+def _runs(spec: Deadline, view: View, by_role: Mapping[str, list[Fact]], key: Value) -> list[_Clock]:
+    """Cuts the facts into runs of one clock."""
     entries: list[tuple[int, int, int, str, Fact]] = []
     for role, order in ORDER.items():
-        for fact in view.role(role):
+        for fact in by_role[role]:
             # Where only the day is known, a start is its beginning and all else its end.
             late = ALMOST_DAY_MS if fact.day and role != "start" else 0
             entries.append((fact.time + late, order, fact.offset, role, fact))
@@ -185,8 +235,10 @@ def _clocks(view: View) -> list[_Clock]:
     running: _Clock | None = None
     for _, _, _, role, fact in entries:
         if role == "start":
-            if running is None:
-                running = _Clock(fact)
+            if running is not None and spec.restart:
+                running.start = fact
+            elif running is None:
+                running = _Clock(fact, key)
                 clocks.append(running)
         elif running is None:
             continue

@@ -13,6 +13,12 @@ bound.
 """
 
 
+LIST_KEPT = 64
+"""People of one field that are kept."""
+Value = str | int | bool | None | list[str]
+"""What a fact keeps of a field; lists are those of people."""
+
+
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One event that a rule names. `marks` are `rule:role`; `values` the fields that those rules read."""
 
@@ -25,7 +31,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     leaf: str
     """Leaf hash, hex."""
     marks: tuple[str, ...]
-    values: dict[str, str | int | bool | None] = {}
+    values: dict[str, Value] = {}
     met: tuple[str, ...] = ()
     """Marks whose conditions hold, where a rule keeps the fact either way."""
 

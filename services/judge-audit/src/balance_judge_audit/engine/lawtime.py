@@ -25,6 +25,10 @@ class Calendar(Protocol):
         """Whether the court works on this day."""
         ...
 
+    def is_confirmed(self, day: date) -> bool:
+        """Whether that is known, not only supposed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class WeekendCalendar:
@@ -34,6 +38,9 @@ class WeekendCalendar:
 
     holidays: frozenset[date] = frozenset()
     worked: frozenset[date] = frozenset()
+
+    def is_confirmed(self, day: date) -> bool:
+        return False
 
     def is_working_day(self, day: date) -> bool:
         if day in self.worked:

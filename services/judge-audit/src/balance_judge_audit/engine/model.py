@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["L", "M", "H", "C"]
-Kind = Literal["deadline", "threshold", "forbidden_transition", "sequence", "gap"]
+Kind = Literal["deadline", "threshold", "forbidden_transition", "sequence", "gap", "segregation"]
 Unit = Literal["days", "working_days", "months", "hours", "count", "choice", "choices"]
 Text = dict[str, str]
 Scalar = str | int | bool | None
@@ -40,18 +40,29 @@ class Parameter(Base, frozen=True):
 
 
 class Elapsed(Base, frozen=True, rename={"from_": "from"}):
-    """The time from one time of the event's envelope to another."""
+    """The time from one time of the event to another: of its envelope, or a field of its data."""
+
+    from_: str
+    to: str
+
+
+class Hours(Base, frozen=True, rename={"from_": "from"}):
+    """Hours of the court's day, the last one excluded; over midnight where the first is the greater."""
 
     from_: str
     to: str
 
 
 class Condition(Base, frozen=True):
-    """One comparison on an event. Exactly one of field, count and elapsed says what is compared."""
+    """One comparison on an event. Exactly one of field, count, elapsed and hours says what is compared."""
 
     field: str | None = None
     count: str | None = None
     elapsed: Elapsed | None = None
+    hours: Hours | None = None
+    same_as: str | msgspec.UnsetType = msgspec.UNSET
+    differs_from: str | msgspec.UnsetType = msgspec.UNSET
+    less_than: int | str | msgspec.UnsetType = msgspec.UNSET
     is_: Scalar | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="is")
     is_not: Scalar | msgspec.UnsetType = msgspec.UNSET
     in_: tuple[Scalar, ...] | str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="in")
@@ -67,6 +78,22 @@ class Selector(Base, frozen=True):
     event: str
     where: tuple[Condition, ...] = ()
     final: bool = False
+
+
+Key = str | dict[str, str]
+"""Which field of a fact must agree between the roles of a clause: one for all, or one a role."""
+
+
+class Clause(Base, frozen=True):
+    """What clauses of all kinds within a case may say.
+
+    `given`: the last such event not after the act satisfies its conditions. `if_any`: some such event not after the
+    act does. `key`: facts belong together where this field agrees, or where one of them does not say.
+    """
+
+    given: tuple[Selector, ...] = ()
+    if_any: tuple[Selector, ...] = ()
+    key: Key | None = None
 
 
 class Limit(Base, frozen=True):
@@ -104,8 +131,11 @@ class Rebase(Base, frozen=True):
     where: tuple[Condition, ...] = ()
 
 
-class Deadline(Base, frozen=True):
-    """Something must follow within a period of law."""
+class Deadline(Clause, frozen=True, kw_only=True):
+    """Something must follow within a period of law; with `minimum` it must not follow before the period is over.
+
+    `restart`: a later start takes the place of the one that runs.
+    """
 
     starts: tuple[Selector, ...]
     ends: tuple[Selector, ...]
@@ -117,31 +147,94 @@ class Deadline(Base, frozen=True):
     suspended_by: tuple[Suspension, ...] = ()
     rebased_by: tuple[Rebase, ...] = ()
     warn_before: str | None = None
+    restart: bool = False
+    minimum: bool = False
 
 
-class ForbiddenTransition(Base, frozen=True):
-    """An act that is out of order before a state is reached."""
+class ForbiddenTransition(Clause, frozen=True, kw_only=True):
+    """An act that is out of order: before a state is reached, after one is (unless re-opened), or at all.
 
-    act: tuple[Selector, ...]
-    before: tuple[Selector, ...]
-
-
-class Sequence(Base, frozen=True):
-    """An act that needs an earlier one, in cases where the last of the `given` events before it satisfies its
-    conditions.
+    `differs`: only where this field of the act differs from that of the state.
     """
 
     act: tuple[Selector, ...]
-    requires: tuple[Selector, ...]
-    given: tuple[Selector, ...] = ()
+    before: tuple[Selector, ...] = ()
+    after: tuple[Selector, ...] = ()
+    reopened_by: tuple[Selector, ...] = ()
+    differs: str | None = None
 
 
-class Threshold(Base, frozen=True):
-    """Too many of something in one case."""
+class People(Base, frozen=True, kw_only=True):
+    """Who must have taken part: everyone of the standing list `all_of`, as later events change it."""
+
+    present: str
+    listed: tuple[Selector, ...]
+    all_of: str
+    added: str | None = None
+    removed: str | None = None
+
+
+class Sequence(Clause, frozen=True, kw_only=True):
+    """An act that needs an earlier one (`any_order`: another one), one that must follow `within` hours, or the
+    people who must take part.
+    """
+
+    act: tuple[Selector, ...]
+    requires: tuple[Selector, ...] = ()
+    any_order: bool = False
+    then: tuple[Selector, ...] = ()
+    within: str | None = None
+    people: People | None = None
+
+
+class Across(Base, frozen=True):
+    """Counting over all cases: acts of one person (`by`) in different cases within a window of time."""
+
+    by: str
+    window: str
+
+
+class Threshold(Clause, frozen=True, kw_only=True):
+    """Too many of something in one case; or, with `across`, too many cases of one person within a window."""
 
     count: tuple[Selector, ...]
     at_least: str | int
     except_types: tuple[str, ...] = ()
+    across: Across | None = None
+
+
+class TeamSource(Base, frozen=True, kw_only=True):
+    """Events whose fields name people."""
+
+    event: str
+    fields: tuple[str, ...]
+    where: tuple[Condition, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Segregation(Clause, frozen=True, kw_only=True):
+    """Who acts must not be one of `not_in` (fields of the same event), nor among the people of the events `not_of`
+    with the same key; or must be one of the case's team.
+    """
+
+    act: tuple[Selector, ...]
+    person: str
+    not_in: tuple[str, ...] = ()
+    not_of: tuple[TeamSource, ...] = ()
+    team: tuple[TeamSource, ...] = ()
+
+
+class Also(Base, frozen=True):
+    """A further clause of a rule: one section, with a name of its own."""
+
+    name: str
+    zh: str
+    en: str
+    deadline: Deadline | None = None
+    threshold: Threshold | None = None
+    forbidden_transition: ForbiddenTransition | None = None
+    sequence: Sequence | None = None
+    segregation: Segregation | None = None
 
 
 class Gap(Base, frozen=True):
@@ -172,6 +265,8 @@ class Rule(Base, frozen=True):
     forbidden_transition: ForbiddenTransition | None = None
     sequence: Sequence | None = None
     gap: Gap | None = None
+    segregation: Segregation | None = None
+    also: tuple[Also, ...] = ()
 
     @property
     def major(self) -> str:

@@ -17,7 +17,8 @@ from balance_chain.core.times import format_ms, parse_ms
 
 from balance_judge_audit.engine.alerts import Episode, Revision, Trigger, alert_id, digest
 from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
-from balance_judge_audit.engine.facts import FACTS_KEPT, Announced, CaseState, Fact
+from balance_judge_audit.engine.clauses import names_in, people_of
+from balance_judge_audit.engine.facts import FACTS_KEPT, LIST_KEPT, Announced, CaseState, Fact, Value
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
 from balance_judge_audit.engine.view import Place, View
@@ -265,6 +266,8 @@ def _remember(state: CaseState, incoming: Incoming, leaf: bytes, marks: list[tup
     kept: list[Watch] = []
     met: list[str] = []
     for watch, holds in marks:
+        if watch.distinct is not None and not _names_anyone_new(state, watch, event):
+            continue
         if sum(watch.mark in fact.marks for fact in state.facts) >= FACTS_KEPT:
             state.extra[watch.mark] = state.extra.get(watch.mark, 0) + 1
             continue
@@ -289,5 +292,19 @@ def _remember(state: CaseState, incoming: Incoming, leaf: bytes, marks: list[tup
     return {watch.rule for watch, _ in marks}
 
 
-def _value(value: object) -> str | int | bool | None:
+def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> bool:
+    """Whether a fact kept for the people that it names would add one to those of the same role."""
+    assert watch.distinct is not None
+    named = {name for _, read in watch.fields for name in names_in(read(event))}
+    for fact in state.facts:
+        if not named:
+            break
+        if watch.mark in fact.marks:
+            named -= people_of(watch.distinct, fact)
+    return bool(named)
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, str)][:LIST_KEPT]
     return value if isinstance(value, str | int) else None

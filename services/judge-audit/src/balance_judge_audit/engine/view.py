@@ -40,21 +40,28 @@ class View:
     judged_before: Mapping[str, int]
     judged: dict[str, int] = field(default_factory=dict)
     pending: list[int] = field(default_factory=list)
+    clause: str = ""
+    """Prefix of the roles and keys of the clause that is judged."""
 
     def role(self, *names: str) -> list[Fact]:
         """Facts in these roles, in the order of their own times."""
-        marks = {f"{self.rule}:{name}" for name in names}
+        marks = {f"{self.rule}:{self.clause}{name}" for name in names}
         found = [fact for fact in self.facts if not marks.isdisjoint(fact.marks)]
-        found.sort(key=lambda fact: (fact.time, fact.offset))
+        if len(found) > 1:
+            found.sort(key=lambda fact: (fact.time, fact.offset))
         return found
 
     def has(self, fact: Fact, role: str) -> bool:
         """Whether the fact plays this role in the rule."""
-        return f"{self.rule}:{role}" in fact.marks
+        return f"{self.rule}:{self.clause}{role}" in fact.marks
+
+    def met(self, fact: Fact, role: str) -> bool:
+        """Whether the conditions of this role hold, where the rule keeps the fact either way."""
+        return f"{self.rule}:{self.clause}{role}" in fact.met
 
     def count(self, role: str) -> int:
         """How many facts there are in a role, with those that were only counted."""
-        mark = f"{self.rule}:{role}"
+        mark = f"{self.rule}:{self.clause}{role}"
         return sum(mark in fact.marks for fact in self.facts) + self.extra.get(mark, 0)
 
     def earlier(self, one: Fact, other: Fact) -> bool:
@@ -68,6 +75,7 @@ class View:
 
         What was judged absent once for the same instant stays so, however the case goes on.
         """
+        key = self.clause + key
         if self.judged_before.get(key) == due or self.now >= max(due, self.quiet_from):
             self.judged[key] = due
             return True
