@@ -23,6 +23,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable, in_time
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
+from balance_chain.runtime.telemetry import TRACEPARENT
 
 from balance_judge_audit import metrics, repository
 from balance_judge_audit.engine.alerts import Revision
@@ -103,6 +104,7 @@ class TopicSender:
                         item.value,
                         key=item.id.encode(),
                         partition=partition_for(item.id, self._settings.partitions),
+                        headers=[(TRACEPARENT, item.traceparent.encode())] if item.traceparent else None,
                     ),
                     limit,
                 )
@@ -166,7 +168,11 @@ class GatewaySender:
             answer = await self._client.post(
                 self._settings.gateway_url.rstrip("/") + "/v1/events",
                 content=msgspec.json.encode(raised(items[0], self._settings.audit_source, number)),
-                headers={"content-type": MEDIA_TYPE, "authorization": f"Bearer {token}"},
+                headers={
+                    "content-type": MEDIA_TYPE,
+                    "authorization": f"Bearer {token}",
+                    **({TRACEPARENT: items[0].traceparent} if items[0].traceparent else {}),
+                },
             )
             await self._settle(connection, items[0], number, answer)
         return 1

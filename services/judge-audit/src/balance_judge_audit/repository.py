@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.times import parse_ms
+from balance_chain.runtime.telemetry import inject
 
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
@@ -52,6 +53,8 @@ class Outgoing:
     id: str
     revision: int
     value: bytes
+    traceparent: str | None = None
+    """The span that judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
     if not revisions:
         return
     await lock(connection, ALERTS_LOCK)
+    traceparent = inject()
     for revision in revisions:
         number = await connection.fetchval("SELECT nextval('alert_number')")
         value = msgspec.json.encode(revision)
@@ -226,8 +230,9 @@ async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
         )
         if not revision.private:
             await connection.executemany(
-                "INSERT INTO outbox (number, channel, id, revision, value) VALUES ($1, $2, $3, $4, $5)",
-                [(number, channel, revision.id, revision.revision, value) for channel in CHANNELS],
+                "INSERT INTO outbox (number, channel, id, revision, value, traceparent)"
+                " VALUES ($1, $2, $3, $4, $5, $6)",
+                [(number, channel, revision.id, revision.revision, value, traceparent) for channel in CHANNELS],
             )
 
 
@@ -242,9 +247,11 @@ async def note_unreadable(connection: Connection, shard: int, records: Sequence[
 async def outgoing(connection: Connection, channel: Channel, most: int) -> list[Outgoing]:
     """What is still to be sent, in the order in which it was said."""
     rows = await connection.fetch(
-        "SELECT number, id, revision, value FROM outbox WHERE channel = $1 ORDER BY number LIMIT $2", channel, most
+        "SELECT number, id, revision, value, traceparent FROM outbox WHERE channel = $1 ORDER BY number LIMIT $2",
+        channel,
+        most,
     )
-    return [Outgoing(row["number"], row["id"], row["revision"], row["value"]) for row in rows]
+    return [Outgoing(*row) for row in rows]
 
 
 async def sent(connection: Connection, channel: Channel, numbers: Sequence[int]) -> None:

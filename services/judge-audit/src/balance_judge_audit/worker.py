@@ -21,6 +21,7 @@ from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import Service, pause
+from balance_chain.runtime.telemetry import batch_span, tracer
 from balance_chain.runtime.topics import topic_problems
 
 from balance_judge_audit import metrics, rulebook
@@ -43,6 +44,7 @@ GAP_READ_RECORDS: Final = 5000
 AWAY: Final[tuple[type[Exception], ...]] = (KafkaUnavailable, *BROKEN)
 
 _log: Final = get_logger("balance_judge_audit.worker")
+_tracer: Final = tracer("balance_judge_audit")
 
 
 def load_book(settings: AuditSettings) -> RuleBook:
@@ -123,7 +125,10 @@ class _Worker:
                     shards.setdefault(event.message.partition, []).append(event)
                 for shard, carried in shards.items():
                     records = [Record(event.message.offset, _value(event)) for event in carried]
-                    if not await self._apply(shard, records):
+                    headers = (_headers(event) for event in carried)
+                    with batch_span(_tracer, "judge", headers, shard=shard, count=len(records)):
+                        applied = await self._apply(shard, records)
+                    if not applied:
                         return
                     for event in carried:
                         await stream.ack(event)
@@ -196,6 +201,12 @@ def clocks(settings: AuditSettings) -> Clocks:
 def _value(event: Any) -> bytes:
     value = event.message.value
     return value if isinstance(value, bytes) else encode(value)
+
+
+def _headers(event: Any) -> list[tuple[str, bytes]]:
+    """The Kafka headers of a record, in whichever of its forms Faust gives them."""
+    found = event.message.headers or ()
+    return list(found.items()) if isinstance(found, dict) else list(found)
 
 
 def _application(settings: WorkerSettings) -> Any:
