@@ -12,39 +12,11 @@ from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_sealer.blocks import build_block
-from support.ledger import put_events, read_log, read_values
+from support.chains import NOW_MS, Chains
+from support.ledger import read_log, read_values
 from support.processes import Processes, Running
-from support.waiting import wait_until
 
-NOW_MS = 1_800_000_000_000
-PER_BLOCK = 3
 FAST = {"checkpoint_interval_ms": 20, "lease_seconds": 3}
-
-
-class Chains:
-    """Seals blocks as a sealer would, at once and without waiting."""
-
-    def __init__(self, settings: CommonSettings, keys: KeyDirectory) -> None:
-        self._settings = settings
-        self._keys = keys
-        self.chains = [BlockChain(shard) for shard in range(settings.partitions)]
-
-    async def grow(self, shard: int, blocks: int) -> None:
-        chain = self.chains[shard]
-        start = chain.next_offset
-        await put_events(self._settings, shard, blocks * PER_BLOCK, start)
-        writer = TailWriter(self._settings, self._settings.topic(BLOCKS), shard)
-        await writer.open()
-        for number in range(start, start + blocks * PER_BLOCK, PER_BLOCK):
-            values = [f'{{"n":{n},"shard":{shard}}}'.encode() for n in range(number, number + PER_BLOCK)]
-            block = build_block(chain, values, origin=self._settings.origin, now_ms=NOW_MS, key=self._keys.sealer)
-            await writer.append([OutRecord(None, block.value)])
-            chain.extend(block.header, block.entry)
-        await writer.close()
-
-    @property
-    def heights(self) -> tuple[int, ...]:
-        return tuple(chain.height for chain in self.chains)
 
 
 @pytest.fixture
@@ -61,13 +33,6 @@ def chains(ledger: CommonSettings, keys: KeyDirectory) -> Chains:
 
 def start(processes: Processes, settings: CommonSettings, **env: object) -> Running:
     return processes.start("balance-sealer", "notary", settings=settings, env={**FAST, **env})
-
-
-async def covered(settings: CommonSettings, keys: KeyDirectory, chains: Chains) -> None:
-    async def all_covered() -> bool:
-        return (await read_log(settings, keys)).heights == chains.heights
-
-    await wait_until(all_covered, 40, f"checkpoint over {chains.heights}")
 
 
 async def change_guard(settings: CommonSettings, sql: str) -> None:
@@ -103,7 +68,7 @@ async def test_every_counting_block_comes_under_a_consistent_checkpoint(
     for _ in range(3):
         await chains.grow(0, 5)
         await chains.grow(1, 2)
-        await covered(ledger, keys, chains)
+        await chains.covered()
     log = await read_log(ledger, keys)
     assert log.checkpoints[0].size == 1
     assert log.checkpoints[-1].size == 1 + 15 + 6
@@ -123,7 +88,7 @@ async def test_a_notary_killed_around_publication_goes_on_with_the_same_history(
     assert published == (1 if point == "notary.after_guard" else 2)
     await chains.grow(1, 3)
     start(processes, ledger, **kill)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     assert [checkpoint.size for checkpoint in (await read_log(ledger, keys)).checkpoints] == [1, 5, 8]
 
 
@@ -132,10 +97,10 @@ async def test_a_guard_row_behind_the_log_is_refused(
 ) -> None:
     await chains.grow(0, 2)
     first = start(processes, ledger)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     old = await guard_row(ledger)
     await chains.grow(0, 2)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     first.terminate()
     assert await first.ended() == 0
     published = len(await read_values(ledger, CHECKPOINTS, 0))
@@ -161,7 +126,7 @@ async def test_a_guard_row_that_differs_from_the_log_is_refused(
 ) -> None:
     await chains.grow(0, 1)
     first = start(processes, ledger)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     first.terminate()
     assert await first.ended() == 0
     await chains.grow(0, 1)
@@ -174,7 +139,7 @@ async def test_a_guard_row_that_differs_from_the_log_is_refused(
         await restore_guard(ledger, right)
     assert len(await read_values(ledger, CHECKPOINTS, 0)) == 2
     start(processes, ledger)
-    await covered(ledger, keys, chains)
+    await chains.covered()
 
 
 async def test_an_unpublished_guard_row_whose_root_is_not_that_of_the_blocks_is_never_signed(
@@ -196,14 +161,14 @@ async def test_a_frozen_notary_loses_its_lock_to_the_one_standing_by_and_harms_n
 ) -> None:
     await chains.grow(0, 2)
     zombie = start(processes, ledger)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     second = start(processes, ledger)
     zombie.stop()
     await chains.grow(0, 2)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     zombie.cont()
     await chains.grow(1, 2)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     assert zombie.alive
     assert second.alive
 
@@ -220,7 +185,7 @@ async def test_blocks_that_do_not_count_stay_out_of_the_log(
     await writer.close()
     start(processes, ledger)
     await chains.grow(0, 1)
-    await covered(ledger, keys, chains)
+    await chains.covered()
     assert (await read_log(ledger, keys)).checkpoints[-1].size == 1 + 3
 
 

@@ -37,7 +37,7 @@ def run_notary() -> int:
     async def main(service: Service) -> None:
         keys = KeyDirectory.load(settings.keys)
         service.health.problem(PART, "not yet started: waits for the database")
-        pool = await connect(settings, SCHEMA, size=2)
+        pool = await connect(settings, SCHEMA, size=4)
         try:
             await migrate(pool, PACKAGE, SCHEMA)
             service.health.add_check("topics", lambda: topic_problems(settings))

@@ -15,6 +15,9 @@ from balance_sealer.blocks import chain_after
 from balance_sealer.checkpoints import SignedState
 from balance_sealer.errors import NotaryRefusal
 
+NodeHash = tuple[int, int, bytes]
+"""Level and index of a complete subtree of the log, and its hash."""
+
 NOT_PUBLISHED = -1
 NO_BLOCK = -1
 
@@ -57,6 +60,8 @@ class Draft:
     state: State
     hashes: tuple[bytes, ...]
     blocks: tuple[int, ...]
+    nodes: tuple[NodeHash, ...] = ()
+    """Complete subtrees of the log that the anchor's does not have."""
 
     def published_at(self, offset: int) -> Anchor:
         return Anchor(self.state, self.hashes, self.blocks, offset)
@@ -65,9 +70,9 @@ class Draft:
 def genesis_draft(genesis: bytes, shards: int) -> Draft:
     """The log of the genesis entry alone."""
     range_ = CompactRange()
-    range_.append(leaf_hash(genesis))
+    nodes = range_.append(leaf_hash(genesis))
     none = (NO_BLOCK,) * shards
-    return Draft(State(1, range_.root(), none), range_.hashes, none)
+    return Draft(State(1, range_.root(), none), range_.hashes, none, tuple(nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +119,15 @@ class GlobalLog:
         """The state after all pending blocks, or after those up to the given heights."""
         range_ = CompactRange.from_parts(self.anchor.state.size, self.anchor.hashes)
         heights, blocks = list(self.anchor.state.heights), list(self.anchor.blocks)
+        nodes: list[NodeHash] = []
         for shard, pending in enumerate(self._pending):
             for block in pending:
                 if upto is not None and block.height > upto[shard]:
                     break
-                range_.append(block.leaf)
+                nodes += range_.append(block.leaf)
                 heights[shard], blocks[shard] = block.height, block.offset
-        return Draft(State(range_.size, range_.root(), tuple(heights)), range_.hashes, tuple(blocks))
+        state = State(range_.size, range_.root(), tuple(heights))
+        return Draft(state, range_.hashes, tuple(blocks), tuple(nodes))
 
     def published(self, draft: Draft, offset: int) -> None:
         """The draft is signed and stored at `offset`: go on from it."""

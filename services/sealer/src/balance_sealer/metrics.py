@@ -17,3 +17,11 @@ LOG_SIZE = Gauge("balance_notary_log_size_entries", "Entries under the last publ
 CHECKPOINTS = Counter("balance_notary_checkpoints_total", "Checkpoints published")
 CHECKPOINT_SECONDS = Histogram("balance_notary_checkpoint_seconds", "From guard row to acknowledgement")
 ACTIVE = Gauge("balance_notary_active", "1 while this process holds the notary's lock")
+
+FINAL_SIZE = Gauge("balance_notary_final_size_entries", "Entries under the last checkpoint that a quorum cosigned")
+WITNESS_BEHIND = Gauge("balance_notary_witness_behind_entries", "Entries that a witness has not cosigned", ["witness"])
+WITNESS_SECONDS = Histogram("balance_notary_witness_seconds", "Time to ask a witness for a cosignature", ["witness"])
+WITNESS_FAILURES = Counter(
+    "balance_notary_witness_failures_total", "Requests that a witness did not answer as it should", ["witness"]
+)
+COSIGNED = Counter("balance_notary_cosigned_records_total", "Checkpoints published again with cosignatures")

@@ -21,24 +21,28 @@ from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import TopicReader
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.policyfile import load_policy
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_verify.checkpoint import Checkpoint
-from balance_verify.note import sign_note
+from balance_verify.note import SignedNote, sign_note
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_sealer import metrics
 from balance_sealer.blocks import read_block
 from balance_sealer.checkpoints import sealer_keys
+from balance_sealer.cosigning import Cosigning
 from balance_sealer.errors import NotaryRefusal
-from balance_sealer.log import Draft, GlobalLog
+from balance_sealer.log import Draft, GlobalLog, State
 from balance_sealer.recovery import recover
-from balance_sealer.repository import Guard, GuardRepository
+from balance_sealer.repository import Guard, GuardRepository, NodeRepository
 from balance_sealer.sealer import Clock, system_clock
 from balance_sealer.settings import NotarySettings
 
 READ_RECORDS = 128
 IDLE_SECONDS = 0.5
+GATHERING_SECONDS = 0.05
+"""Longest wait for blocks while witnesses may answer."""
 STANDBY_SECONDS = 0.5
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_LAST_SECONDS = 15.0
@@ -58,15 +62,17 @@ class Notary:
         self._health = health
         self._clock = clock
         self._key = keys.log
+        self._policy = load_policy(settings.witness_policy)
 
     async def run(self, pool: "asyncpg.Pool[asyncpg.Record]", stop: asyncio.Event) -> None:
         """Until `stop`, or a contradiction (NotaryRefusal); waits out whatever else goes wrong."""
         delay = BACKOFF_FIRST_SECONDS
+        cosigning = Cosigning(self._settings, self._policy, self._key, NodeRepository(pool), self._health, self._clock)
         while not stop.is_set():
             started = time.monotonic()
             try:
                 async with pool.acquire(timeout=self._settings.database_timeout_seconds) as connection:
-                    await self._turn(GuardRepository(connection), stop)
+                    await self._turn(GuardRepository(connection), cosigning, stop)
             except NotaryRefusal as refusal:
                 self._health.problem(PART, str(refusal))
                 raise
@@ -89,7 +95,7 @@ class Notary:
         finally:
             await writer.close()
 
-    async def _turn(self, repository: GuardRepository, stop: asyncio.Event) -> None:
+    async def _turn(self, repository: GuardRepository, cosigning: Cosigning, stop: asyncio.Event) -> None:
         """From standing by to the end of being active."""
         while True:
             guard = await repository.read()
@@ -106,7 +112,8 @@ class Notary:
             assert guard is not None, "the row is never deleted"
             log, next_offsets = await self._open(guard, writer)
             _log.info("notary_active", size=log.anchor.state.size, heights=log.anchor.state.heights)
-            await self._work(repository, writer, log, next_offsets, stop)
+            async with cosigning.running(log.anchor.state, log.anchor.offset):
+                await self._work(repository, writer, log, cosigning, next_offsets, stop)
         finally:
             await writer.close()
 
@@ -125,6 +132,7 @@ class Notary:
         repository: GuardRepository,
         writer: TailWriter,
         log: GlobalLog,
+        cosigning: Cosigning,
         next_offsets: dict[int, int],
         stop: asyncio.Event,
     ) -> None:
@@ -133,10 +141,13 @@ class Notary:
         async with TopicReader(self._settings, self._settings.topic(BLOCKS), next_offsets) as reader:
             while not stop.is_set():
                 due = published_at + interval
-                wait = max(0.0, min(IDLE_SECONDS, due - time.monotonic())) if log.pending else IDLE_SECONDS
+                idle = GATHERING_SECONDS if cosigning.gathers else IDLE_SECONDS
+                wait = max(0.0, min(idle, due - time.monotonic())) if log.pending and not cosigning.holds() else idle
                 self._take(log, await reader.read_all(READ_RECORDS, wait), next_offsets)
-                if log.pending and time.monotonic() >= due:
-                    await self._publish(repository, writer, log)
+                closing = log.pending > 0 and time.monotonic() >= due and not cosigning.holds()
+                await self._append_cosigned(writer, log.anchor.state, cosigning.record(closing=closing))
+                if closing:
+                    await self._publish(repository, writer, log, cosigning)
                     published_at = renewed_at = time.monotonic()
                 if time.monotonic() - renewed_at > self._settings.lease_seconds / RENEWALS_A_LEASE:
                     await repository.renew()
@@ -158,16 +169,28 @@ class Notary:
                     _log.warning("block_not_counting", shard=shard, offset=record.offset, reason=reason)
                 next_offsets[shard] = record.offset + 1
 
-    async def _publish(self, repository: GuardRepository, writer: TailWriter, log: GlobalLog) -> None:
+    async def _publish(
+        self, repository: GuardRepository, writer: TailWriter, log: GlobalLog, cosigning: Cosigning
+    ) -> None:
         draft = log.draft()
         with metrics.TRACER.start_as_current_span(metrics.SPAN_CHECKPOINT), metrics.CHECKPOINT_SECONDS.time():
-            await repository.swap(log.anchor.state, draft.state, log.anchor)
+            await repository.swap(log.anchor.state, draft.state, log.anchor, draft.nodes if cosigning.wanted else ())
             hit("notary.after_guard")
             offset = await self._append(writer, draft, None)
             hit("notary.after_publish")
         log.published(draft, offset)
+        cosigning.published(draft.state)
         metrics.LOG_SIZE.set(draft.state.size)
         metrics.CHECKPOINTS.inc()
+
+    async def _append_cosigned(self, writer: TailWriter, state: State, note: SignedNote | None) -> None:
+        """Stores the last checkpoint once more, with cosignatures: the rule of counting lets it add signatures."""
+        if note is None:
+            return
+        value = CheckpointRecord(state.heights, note.encode().decode()).encode()
+        await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+        hit("notary.after_cosigned")
+        metrics.COSIGNED.inc()
 
     async def _append(self, writer: TailWriter, draft: Draft, genesis: bytes | None) -> int:
         """Signs the state, which the guard row already has, and stores it; gives its offset."""

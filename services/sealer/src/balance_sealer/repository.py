@@ -1,11 +1,13 @@
-"""All SQL of the notary: its lock and its guard row."""
+"""All SQL of the notary: its lock, its guard row, and the hashes from which witnesses are shown that the log grows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from balance_verify.merkle import Node, assemble_path, consistency_nodes, fold, root_nodes
 
 from balance_sealer.errors import GuardMoved
-from balance_sealer.log import Anchor, State
+from balance_sealer.log import Anchor, NodeHash, State
 
 SCHEMA = "notary"
 # Any constant: one notary a database.
@@ -68,8 +70,17 @@ class GuardRepository:
         )
         return bool(status == "INSERT 0 1")
 
-    async def swap(self, old: State, new: State, base: Anchor) -> None:
-        """Replaces `old` by `new`, whose published predecessor is `base`; raises where the row is not `old`."""
+    async def swap(self, old: State, new: State, base: Anchor, nodes: Sequence[NodeHash] = ()) -> None:
+        """Replaces `old` by `new`, whose published predecessor is `base`; raises where the row is not `old`.
+
+        `nodes` are those that `new` completes, kept in the same transaction.
+        """
+        async with self._connection.transaction():
+            await self._swap(old, new, base)
+            if nodes:
+                await self._connection.executemany(_KEEP_NODE, nodes)
+
+    async def _swap(self, old: State, new: State, base: Anchor) -> None:
         status = await self._connection.execute(
             "UPDATE guard SET size = $1, root = $2, heights = $3, base_size = $4, base_root = $5, base_heights = $6,"
             " base_hashes = $7, base_blocks = $8, base_offset = $9, updated = now()"
@@ -80,6 +91,43 @@ class GuardRepository:
         )
         if status != "UPDATE 1":
             raise GuardMoved("guard row", f"is not at size {old.size} any more", "another notary is at work")
+
+
+_KEEP_NODE = (
+    "INSERT INTO node (level, index, hash) VALUES ($1, $2, $3) ON CONFLICT (level, index) DO UPDATE SET hash = $3"
+)
+
+
+class NodeRepository:
+    """Complete subtrees of the log, through the pool: witnesses are asked beside the notary's own work."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def keep(self, nodes: Sequence[NodeHash]) -> None:
+        """Keeps nodes of the past."""
+        await self._pool.executemany(_KEEP_NODE, nodes)
+
+    async def root(self, size: int) -> bytes | None:
+        """The root at a size; None where nodes for it are missing."""
+        wanted = root_nodes(size)
+        found = await self._read(wanted)
+        return fold([found[node] for node in wanted]) if len(found) == len(wanted) and wanted else None
+
+    async def proof(self, old_size: int, size: int) -> tuple[bytes, ...]:
+        """That the log of `size` entries only appended to that of `old_size`, as witnesses check it."""
+        groups = consistency_nodes(old_size, size) if 0 < old_size < size else []
+        found = await self._read([node for group in groups for node in group])
+        return tuple(assemble_path(groups, found))
+
+    async def _read(self, wanted: Sequence[Node]) -> dict[Node, bytes]:
+        rows = await self._pool.fetch(
+            "SELECT n.level, n.index, n.hash FROM unnest($1::int[], $2::bigint[]) AS w(level, index)"
+            " JOIN node n USING (level, index)",
+            [level for level, _ in wanted],
+            [index for _, index in wanted],
+        )
+        return {(row["level"], row["index"]): row["hash"] for row in rows}
 
 
 def _state(state: State) -> tuple[int, bytes, list[int]]:

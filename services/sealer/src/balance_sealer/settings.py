@@ -1,5 +1,7 @@
 """Settings of sealer and notary; the common ones are balance_chain.runtime.settings."""
 
+from pathlib import Path
+
 from balance_chain.runtime.settings import CommonSettings
 from pydantic import Field
 
@@ -28,3 +30,13 @@ class NotarySettings(CommonSettings):
         15.0, gt=0, description="An active notary that is silent for so long loses its lock to the one standing by."
     )
     ready_behind: int = Field(1_000, ge=0, description="Blocks not yet taken above which the notary is not ready.")
+    witness_policy: Path | None = Field(
+        None, description="File with the witnesses to ask for cosignatures (C2SP tlog-policy, with their URLs)."
+    )
+    witness_timeout_seconds: float = Field(
+        5.0, gt=0, description="Longest wait for one witness; a checkpoint waits so long for a quorum, at most."
+    )
+    witness_retry_seconds: float = Field(
+        30.0, gt=0, description="Longest pause before a witness that failed is asked again."
+    )
+    witness_proxy: str | None = Field(None, description="HTTP proxy through which witnesses are asked.")

@@ -89,6 +89,8 @@ def status_json(origin: str, shards: list[ShardStatus], log: LogStatus, findings
             "size": log.size,
             "root": log.root.hex(),
             "checkpoints": log.checkpoints,
+            "final_size": log.final_size,
+            "cosigners": list(log.cosigners),
             "next": log.next,
             "genesis": bool(log.genesis),
         },

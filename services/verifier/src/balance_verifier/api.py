@@ -191,7 +191,7 @@ async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
         detail = "send the proof file as it was given"
         raise ProblemError(400, "Not a proof bundle", str(error), (FieldError("", str(error), detail),)) from None
     sealers = await portal.keys("sealer")
-    report = report_json(verify_bundle(bundle, portal.log_key, sealer_keys=sealers))
+    report = report_json(verify_bundle(bundle, portal.log_key, policy=portal.policy, sealer_keys=sealers))
     if receipt is not None:
         step = receipt_step(receipt, await _event_in(portal, bundle), await portal.keys("gateway"))
         report["steps"].append(step)

@@ -16,6 +16,7 @@ from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.merkle import CompactRange, leaf_hash
 from balance_verify.note import SignedNote, VerifierKey, open_note
+from balance_verify.policy import Policy
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_verifier.findings import NOT_COUNTING, Finding
@@ -53,6 +54,10 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     root: bytes
     heights: tuple[int, ...]
     note: str
+    cosigners: tuple[str, ...] = ()
+    """Ids of the policy's witnesses whose cosignatures are on the note."""
+    quorum: bool = False
+    """Whether they are a quorum of the policy."""
 
 
 class Advance(msgspec.Struct, frozen=True):
@@ -65,10 +70,10 @@ class Advance(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A checkpoint that does not count: the state behind it, and why."""
+    """A checkpoint that does not count: the state behind it, and why; no finding where all is well."""
 
     state: LogState
-    finding: Finding
+    finding: Finding | None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -78,6 +83,10 @@ class Opened(msgspec.Struct, frozen=True):
     checkpoint: Checkpoint
     record: CheckpointRecord
     signers: frozenset[str]
+    cosigners: tuple[str, ...] = ()
+    quorum: bool = False
+    strangers: bool = False
+    """Whether it has signatures by keys that are not known here."""
 
 
 def genesis_of(entry_bytes: bytes) -> GenesisHeader:
@@ -94,8 +103,11 @@ def sealers_of(genesis: GenesisHeader) -> dict[str, VerifierKey]:
 class LogCheck:
     """The recomputation of one log; each method answers with what must be written, and changes nothing itself."""
 
-    def __init__(self, log_key: VerifierKey, *, origin: str, shards: int, topic: str) -> None:
+    def __init__(
+        self, log_key: VerifierKey, *, origin: str, shards: int, topic: str, policy: Policy | None = None
+    ) -> None:
         self._key = log_key
+        self._policy = policy
         self._origin = origin
         self._shards = shards
         self._place = f"{topic}/0@"
@@ -119,9 +131,10 @@ class LogCheck:
             checkpoint = Checkpoint.parse(note.text)
         except VerifyError as error:
             return self._skip(state, self._finding("checkpoint_unreadable", place, "a checkpoint record", str(error)))
-        # (2) the log's key has signed it, for this log
+        # (2) the log's key has signed it, for this log, and no cosignature by a witness of the policy is forged
         try:
             verified = open_note(record.note.encode(), [self._key])
+            verdict = self._policy.judge(note) if self._policy is not None else None
         except VerifyError as error:
             return self._skip(
                 state, self._finding("checkpoint_signature", place, f"a signature by {self._key.id}", str(error))
@@ -131,8 +144,11 @@ class LogCheck:
                 state,
                 self._finding("checkpoint_signature", place, f"origin {self._origin}", f"origin {checkpoint.origin}"),
             )
-        signers = frozenset(f"{s.name}+{s.key_hash.hex()}" for s in verified.signatures)
-        return Opened(offset, checkpoint, record, signers)
+        cosigners = tuple(each.key_id for each in verdict.cosigned) if verdict else ()
+        signers = frozenset(f"{s.name}+{s.key_hash.hex()}" for s in verified.signatures).union(cosigners)
+        strangers = any(f"{s.name}+{s.key_hash.hex()}" not in signers for s in note.signatures)
+        quorum = verdict is not None and verdict.reached
+        return Opened(offset, checkpoint, record, signers, cosigners, quorum, strangers)
 
     def genesis(self, state: LogState, opened: Opened) -> Advance | Skipped:
         """The first checkpoint: its genesis entry is signed by the log's key and is the only leaf."""
@@ -189,6 +205,10 @@ class LogCheck:
         size, root, heights = opened.checkpoint.size, opened.checkpoint.root, opened.record.heights
         # (4) the rule of counting; whether it is consistent is found out in the next steps
         reason = counter.check(size, root, heights, opened.signers, consistent=True)
+        same = (size, root, heights) == (state.size, state.root, state.heights)
+        if reason is not None and same and opened.strangers:
+            # The last checkpoint with signatures by witnesses that the policy here does not have: nothing is wrong.
+            return Skipped(msgspec.structs.replace(state, next=state.next + 1), None)
         if reason is not None:
             finding = self._finding(
                 "checkpoint_not_counting",
@@ -227,7 +247,15 @@ class LogCheck:
             checkpoints=state.checkpoints + 1,
             genesis=state.genesis,
         )
-        row = CheckpointRow(opened.pos, tree.size, root, opened.record.heights, opened.record.note)
+        row = CheckpointRow(
+            opened.pos,
+            tree.size,
+            root,
+            opened.record.heights,
+            opened.record.note,
+            cosigners=opened.cosigners,
+            quorum=opened.quorum,
+        )
         return Advance(after, row, tuple(nodes), state.size)
 
     def _skip(self, state: LogState, finding: Finding) -> Skipped:

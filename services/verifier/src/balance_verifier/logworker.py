@@ -9,6 +9,7 @@ from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.logs import get_logger
 from balance_verify.note import VerifierKey
+from balance_verify.policy import Policy
 
 from balance_verifier import metrics
 from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped
@@ -30,13 +31,16 @@ class LogWorker:
         health: Health,
         log_key: VerifierKey,
         committed: asyncio.Event,
+        policy: Policy | None = None,
     ) -> None:
-        """`committed` is set by the shards after each commit."""
+        """`committed` is set by the shards after each commit; `policy` names the witnesses that are known."""
         self._settings = settings
         self._repository = repository
         self._health = health
         self._committed = committed
-        self._check = LogCheck(log_key, origin=settings.origin, shards=settings.partitions, topic=CHECKPOINTS)
+        self._check = LogCheck(
+            log_key, origin=settings.origin, shards=settings.partitions, topic=CHECKPOINTS, policy=policy
+        )
         self.known = asyncio.Event()
         self.state = LogState()
 
@@ -117,6 +121,8 @@ class LogWorker:
         finding = skipped.finding
         await self._repository.skip_checkpoint(self.state, skipped.state, finding)
         self._advance_to(skipped.state)
+        if finding is None:
+            return
         metrics.FINDINGS.labels(finding.code).inc()
         log.error("finding", code=finding.code, place=finding.place, expected=finding.expected, got=finding.got)
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import connect, database_problems
 from balance_chain.runtime.health import Health
+from balance_chain.runtime.policyfile import load_policy
 from balance_chain.web.problems import FieldError, ProblemError
 from balance_verify.note import VerifierKey
 from fastapi import Request
@@ -31,6 +32,7 @@ class Portal:
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
         self.log_key: VerifierKey = KeyDirectory.load(settings.keys).log_vkey
+        self.policy = load_policy(settings.witness_policy)
         self._queries: Queries | None = None
 
     @property

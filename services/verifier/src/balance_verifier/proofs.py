@@ -28,11 +28,14 @@ def state_of(event: FoundEvent) -> str:
 
 
 async def proof_of(queries: Queries, event: FoundEvent) -> ProofBundle | None:
-    """The bundle of an event under the latest checkpoint; None where no checkpoint covers its block yet."""
+    """The bundle of an event; None where no checkpoint covers its block yet.
+
+    Under the latest final checkpoint that covers it, else under the latest of all.
+    """
     if event.height is None or event.from_pos is None or event.log_index is None:
         return None
     parts = await queries.proof_parts(event.shard, event.height)
-    latest = await queries.checkpoint()
+    latest = await queries.final_checkpoint(event.log_index) or await queries.checkpoint()
     if parts is None or latest is None:
         return None
     entry, leaves = parts

@@ -75,6 +75,8 @@ class LogStatus(msgspec.Struct, frozen=True):
     checkpoints: int
     next: int
     genesis: bytes
+    final_size: int = 0
+    cosigners: tuple[str, ...] = ()
 
 
 class FoundFinding(msgspec.Struct, frozen=True):
@@ -143,6 +145,11 @@ class Queries:
         row = await self._pool.fetchrow("SELECT size, note FROM checkpoint ORDER BY pos DESC LIMIT 1")
         return (row["size"], row["note"]) if row else None
 
+    async def final_checkpoint(self, log_index: int) -> tuple[int, str] | None:
+        """Size and note of the last checkpoint that a quorum cosigned, if it covers this entry."""
+        row = await self._pool.fetchrow("SELECT size, note FROM checkpoint WHERE quorum ORDER BY pos DESC LIMIT 1")
+        return (row["size"], row["note"]) if row and row["size"] > log_index else None
+
     async def nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Hashes of complete subtrees of the log."""
         rows = await self._pool.fetch(
@@ -206,7 +213,11 @@ class Queries:
                 " s.events_next, s.blocks_next, s.received,"
                 " (SELECT count(*) FROM finding f WHERE f.shard = s.shard) AS findings FROM shard s ORDER BY s.shard"
             )
-            log = await connection.fetchrow("SELECT size, root, checkpoints, next, genesis FROM log")
+            log = await connection.fetchrow(
+                "SELECT size, root, checkpoints, next, genesis,"
+                " coalesce((SELECT size FROM checkpoint WHERE quorum ORDER BY pos DESC LIMIT 1), 0) AS final_size,"
+                " coalesce((SELECT cosigners FROM checkpoint ORDER BY pos DESC LIMIT 1), '{}') AS cosigners FROM log"
+            )
         return (
             [ShardStatus(**dict(row)) for row in shards],
             LogStatus(**dict(log)) if log else LogStatus(0, b"", 0, 0, b""),

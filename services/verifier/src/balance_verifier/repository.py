@@ -126,7 +126,8 @@ class Repository:
             await self._move_log(connection, before, advance.state)
             row = advance.checkpoint
             await connection.execute(
-                "INSERT INTO checkpoint (pos, size, root, heights, note) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO checkpoint (pos, size, root, heights, note, cosigners, quorum)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 *msgspec.structs.astuple(row),
             )
             await connection.copy_records_to_table(
@@ -146,11 +147,11 @@ class Repository:
                 )
                 index += last - first + 1
 
-    async def skip_checkpoint(self, before: LogState, after: LogState, finding: Finding) -> None:
-        """Move behind a checkpoint that does not count, and say why."""
+    async def skip_checkpoint(self, before: LogState, after: LogState, finding: Finding | None) -> None:
+        """Move behind a checkpoint that does not count, and say why where something is wrong."""
         async with self._transaction() as connection:
             await self._move_log(connection, before, after)
-            await self._insert_findings(connection, [finding])
+            await self._insert_findings(connection, [finding] if finding else [])
 
     async def add_findings(self, found: Sequence[Finding]) -> None:
         """Keep findings that come with no move of a position."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from balance_chain.runtime.settings import CommonSettings
 from pydantic import Field
 
@@ -25,6 +27,9 @@ class WorkerSettings(CommonSettings):
     verifier_retry_seconds: float = Field(
         default=5.0, gt=0, description="Wait before a shard that cannot go on is tried again, in seconds."
     )
+    witness_policy: Path | None = Field(
+        default=None, description="File with the witnesses whose cosignatures are known (C2SP tlog-policy)."
+    )
 
 
 class ApiSettings(CommonSettings):
@@ -33,3 +38,6 @@ class ApiSettings(CommonSettings):
     verifier_schema: str = Field(default="verifier", description="PostgreSQL schema of the projection.")
     verifier_api_port: int = Field(default=8082, description="TCP port that the API listens on.")
     verifier_page_size: int = Field(default=100, ge=1, le=1000, description="Rows of a page of a list, at most.")
+    witness_policy: Path | None = Field(
+        default=None, description="File with the witnesses whose cosignatures are known (C2SP tlog-policy)."
+    )

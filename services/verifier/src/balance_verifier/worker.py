@@ -14,6 +14,7 @@ from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import KafkaUnavailable, PositionGone
 from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.policyfile import load_policy
 from balance_chain.runtime.service import Service, pause
 from balance_chain.runtime.topics import topic_problems
 
@@ -46,7 +47,8 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
     try:
         repository = Repository(pool, settings.origin, settings.database_timeout_seconds)
         committed = asyncio.Event()
-        log_worker = LogWorker(settings, repository, health, log_key, committed)
+        policy = load_policy(settings.witness_policy)
+        log_worker = LogWorker(settings, repository, health, log_key, committed, policy)
 
         async def shard(number: int) -> None:
             await first(log_worker.known, stop)

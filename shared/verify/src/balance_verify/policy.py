@@ -21,8 +21,8 @@ NONE: Final = "none"
 MAX_POLICY_BYTES = 1_000_000
 """Largest policy file read."""
 
-MAX_LINES_OF_A_KIND = 256
-"""Most logs, witnesses or groups of a policy; the specification asks for at least 32."""
+MAX_LINES_OF_A_KIND = 64
+"""Most logs, witnesses or groups of a policy. The specification asks for 32 at least; a note takes 100 signatures."""
 
 _LARGEST_TIME = int(datetime.max.replace(tzinfo=UTC).timestamp())
 

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import connect
+from balance_chain.runtime.policyfile import load_policy
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
 from balance_verify.merkle import tree_root
@@ -28,7 +29,7 @@ def fsck_live(settings: WorkerSettings, options: Options, advance: Advance, *, p
     started = time.monotonic()
     key = options.log_key or KeyDirectory.load(settings.keys).log_vkey
     report = Report(origin=settings.origin, key=key.id, key_given=True)
-    live = LiveLog(settings, key)
+    live = LiveLog(settings, key, load_policy(settings.witness_policy))
     projected = asyncio.run(_log_row(settings)) if projection else None
     asyncio.run(live.read())
     offset = live.begin()

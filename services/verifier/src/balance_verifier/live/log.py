@@ -9,6 +9,7 @@ from balance_chain.runtime.kafka import PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey
+from balance_verify.policy import Policy
 
 from balance_verifier.archive.faults import Fault
 from balance_verifier.findings import CRITICAL, Finding
@@ -23,6 +24,7 @@ class LiveLog:
 
     settings: CommonSettings
     log_key: VerifierKey
+    policy: Policy | None = None
     records: list[bytes] = field(default_factory=list)
     state: LogState = field(default_factory=LogState)
     leaves: list[bytes] = field(default_factory=list)
@@ -37,7 +39,13 @@ class LiveLog:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self._check = LogCheck(self.log_key, origin=settings.origin, shards=settings.partitions, topic=CHECKPOINTS)
+        self._check = LogCheck(
+            self.log_key,
+            origin=settings.origin,
+            shards=settings.partitions,
+            topic=CHECKPOINTS,
+            policy=self.policy,
+        )
 
     async def read(self) -> None:
         """Every record of the topic up to where it ends now."""
@@ -85,7 +93,8 @@ class LiveLog:
 
     def _took(self, outcome: Advance | Skipped) -> None:
         if isinstance(outcome, Skipped):
-            self._tell(outcome.finding)
+            if outcome.finding is not None:
+                self._tell(outcome.finding)
             self.state = outcome.state
         else:
             if not self.leaves:

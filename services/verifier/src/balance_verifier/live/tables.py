@@ -94,8 +94,21 @@ class Tables:
 
     async def checkpoints(self) -> list[CheckpointRow]:
         """Every checkpoint row, by offset."""
-        rows = await self._pool.fetch("SELECT pos, size, root, heights, note FROM checkpoint ORDER BY pos")
-        return [CheckpointRow(r["pos"], r["size"], r["root"], tuple(r["heights"]), r["note"]) for r in rows]
+        rows = await self._pool.fetch(
+            "SELECT pos, size, root, heights, note, cosigners, quorum FROM checkpoint ORDER BY pos"
+        )
+        return [
+            CheckpointRow(
+                r["pos"],
+                r["size"],
+                r["root"],
+                tuple(r["heights"]),
+                r["note"],
+                cosigners=tuple(r["cosigners"]),
+                quorum=r["quorum"],
+            )
+            for r in rows
+        ]
 
     async def log_indexes(self) -> dict[tuple[int, int], int]:
         """Where in the log each covered block is."""

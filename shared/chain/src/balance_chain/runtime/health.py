@@ -33,6 +33,7 @@ class Health:
         self._clock = clock
         self._progress: dict[str, float] = {}
         self._problems: dict[str, str] = {}
+        self._notices: dict[str, str] = {}
         self._behind: dict[str, tuple[int, int]] = {}
         self._checks: dict[str, Check] = {}
         self._checked: tuple[float, list[str]] | None = None
@@ -55,6 +56,16 @@ class Health:
             self._problems.pop(part, None)
         else:
             self._problems[part] = text
+
+    def notice(self, part: str, text: str | None) -> None:
+        """Sets or (None) clears what an operator should know of a part, though the process does its work."""
+        if text is None:
+            self._notices.pop(part, None)
+        else:
+            self._notices[part] = text
+
+    def notices(self) -> list[str]:
+        return [f"{part}: {text}" for part, text in self._notices.items()]
 
     def behind(self, part: str, records: int, bound: int) -> None:
         """How many records a part has not yet taken; above the bound the process is not ready."""
@@ -103,7 +114,8 @@ def health_routes(health: Health) -> list[Route]:
     """The three endpoints, for workers and web applications alike."""
 
     def answer(problems: list[str]) -> JSONResponse:
-        return JSONResponse({"ok": not problems, "problems": problems}, 503 if problems else 200)
+        shown = {"ok": not problems, "problems": problems, "notices": health.notices()}
+        return JSONResponse(shown, 503 if problems else 200)
 
     async def livez(_: Request) -> Response:
         return answer(health.live_problems())
