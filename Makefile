@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH ?= full
+ROUNDS ?= 25
+CASES ?= 200000
+SEED ?=
 ARGS ?=
 BIN := $(VENV)/bin
 DISTRIBUTIONS := shared/verify shared/chain services/intake services/sealer services/verifier services/judge-audit deploy/local
@@ -15,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench mutate conformance lock clean
+.PHONY: help setup demo test lint format chaos fuzz bench mutate conformance lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +42,12 @@ lint: $(STAMP) ## ruff, mypy --strict, import rules
 	$(BIN)/mypy $(addprefix -p ,$(PACKAGES)) || status=1; \
 	$(BIN)/lint-imports --no-cache >build/.imports 2>&1 || { cat build/.imports; status=1; }; \
 	exit $$status
+
+chaos: $(STAMP) ## kill, freeze, cut off and repeat everything under load; ROUNDS=25 SEED=1
+	@PYTHONPATH=tests $(BIN)/python -m chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(STAMP) ## bad input over HTTP and Kafka; CASES=200000 SEED=1
+	@BALANCE_FUZZ_CASES=$(CASES) BALANCE_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
 
 bench: $(STAMP) ## CPU time an event in each stage; BENCH=short for a quick look
 	@$(BIN)/python bench/pipeline.py --cases $(if $(filter short,$(BENCH)),200,2000)

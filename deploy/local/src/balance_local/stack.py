@@ -78,6 +78,8 @@ class StackOptions:
     ports: Ports = Ports()
     kafka_port: int = KAFKA_PORT
     topic_prefix: str = ""
+    replication: int = 1
+    """Replicas of each topic: 3 where the servers are a quorum of three brokers."""
     tick_after_seconds: float = 2.0
     max_wait_ms: int = 200
     checkpoint_interval_ms: int = 300
@@ -174,7 +176,7 @@ def common_settings(options: StackOptions, folder: Folder, servers: LocalServers
         sources=folder.root / "sources.yaml",
         partitions=options.partitions,
         topic_prefix=options.topic_prefix,
-        replication=1,
+        replication=options.replication,
         log_level=options.log_level,
     )
 
