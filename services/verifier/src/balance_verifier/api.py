@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
+from balance_chain.certificate.render import content_policy, file_name, render_certificate
 from balance_chain.core.canonical import NotCanonical, decode_event
 from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
@@ -18,7 +19,7 @@ from balance_verify.errors import VerifyError
 from balance_verify.proof import MAX_BUNDLE_BYTES, ProofBundle
 from balance_verify.verify import MATCHES, NOT_YET, verify_bundle
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from balance_verifier import answers
 from balance_verifier.logcheck import genesis_of
@@ -27,6 +28,7 @@ from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
 from balance_verifier.queries import FoundEvent
 from balance_verifier.settings import ApiSettings
+from balance_verifier.texts import choose_language
 from balance_verifier.tileserving import add_tile_routes
 
 log = get_logger(__name__)
@@ -71,12 +73,24 @@ def _event_routes(app: FastAPI, portal: Portal) -> None:
             raise ProblemError(404, "No such event", "the path is /v1/events/{source}/{id}")
         if len(parts) > 2 and parts[-1] == "proof":
             return await _proof(portal, "/".join(parts[:-2]), parts[-2])
+        if len(parts) > 2 and parts[-1] == "certificate":
+            return await _certificate(portal, request, "/".join(parts[:-2]), parts[-2])
         event = await portal.find("/".join(parts[:-1]), parts[-1])
         return _json(answers.event_json(event, whole=True))
 
     @app.get("/v1/events/{source:path}/{id}/proof", summary="Proof bundle of an event", tags=["events"])
     async def get_proof(request: Request, source: str, id: str) -> Response:
         """What `balance-verify` checks offline. 409 with result "not yet" until a checkpoint covers the block."""
+        return await event_or_proof(request)
+
+    @app.get(
+        "/v1/events/{source:path}/{id}/certificate",
+        summary="Certificate of an event: its proof in an HTML file that checks itself",
+        tags=["events"],
+        response_class=HTMLResponse,
+    )
+    async def get_certificate(request: Request, source: str, id: str, lang: str | None = None) -> Response:
+        """存证证明. 409 with result "not yet" until a checkpoint covers the block. `lang`: zh or en."""
         return await event_or_proof(request)
 
     @app.get("/v1/events/{source:path}/{id}", summary="An event with its state", tags=["events"])
@@ -164,17 +178,38 @@ def _log_routes(app: FastAPI, portal: Portal) -> None:
         return _json({"findings": list(map(answers.finding_json, found))})
 
 
-async def _proof(portal: Portal, source: str, id: str) -> Response:
+async def _bundle(portal: Portal, source: str, id: str) -> ProofBundle:
     event = await portal.find(source, id)
     bundle = await proof_of(portal.queries, event)
     if bundle is None:
         detail = f"the result is “{NOT_YET}”: the event is {state_of(event)}, and no checkpoint covers it; ask again"
         raise ProblemError(409, NOT_YET, detail, type_=NOT_YET_TYPE, headers={"Retry-After": "2"})
+    return bundle
+
+
+async def _proof(portal: Portal, source: str, id: str) -> Response:
     return Response(
-        bundle.encode(),
+        (await _bundle(portal, source, id)).encode(),
         media_type="application/json",
         headers={
             "Content-Disposition": f'attachment; filename="{FILE_UNSAFE.sub("_", id)}.proof.json"',
+            "Cache-Control": "no-cache",
+        },
+    )
+
+
+async def _certificate(portal: Portal, request: Request, source: str, id: str) -> Response:
+    bundle = await _bundle(portal, source, id)
+    language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+    html = render_certificate(bundle, portal.log_key, sealer_keys=await portal.keys("sealer"), lang=language)
+    return HTMLResponse(
+        html,
+        headers={
+            # Its one script and style are inline, so that the saved file is whole.
+            "Content-Security-Policy": f"{content_policy()}; frame-ancestors 'none'",
+            "Content-Disposition": f'inline; filename="{file_name(bundle)}.html"',
+            "Content-Language": language,
+            "Vary": "Accept-Language",
             "Cache-Control": "no-cache",
         },
     )

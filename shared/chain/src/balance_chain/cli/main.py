@@ -14,12 +14,11 @@ from typing import Annotated, Final
 import typer
 
 from balance_chain.core.errors import BalanceError
-from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import proving, rebuilding, recap, simulating, verifying
+from . import certifying, keyring, proving, rebuilding, recap, simulating, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -28,7 +27,7 @@ from .publishing import PublishReport, PublishUnavailable, publish_http
 PLUGINS: Final = "balance_chain.commands"
 GATEWAY: Final = "http://127.0.0.1:8081"
 OWN: Final = frozenset(
-    {"equivocation", "import", "keys", "prove", "publish", "rebuild", "simulate", "topics", "verify"}
+    {"certificate", "equivocation", "import", "keys", "prove", "publish", "rebuild", "simulate", "topics", "verify"}
 )
 """Commands that need no plugin looked up."""
 VERIFIER: Final = "http://127.0.0.1:8082"
@@ -43,13 +42,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 imports = typer.Typer(help="Bring records of other systems in.", no_args_is_help=True)
-keys = typer.Typer(help="Keys of a deployment.", no_args_is_help=True)
 topics = typer.Typer(help="Kafka topics of a deployment.", no_args_is_help=True)
 app.add_typer(imports, name="import")
-app.add_typer(keys, name="keys")
+app.add_typer(keyring.keys, name="keys")
 app.add_typer(topics, name="topics")
 app.add_typer(verifying.equivocation, name="equivocation")
 app.command("verify")(verifying.verify)
+app.command("certificate")(certifying.certificate)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 GatewayUrl = Annotated[str, typer.Option("--url", envvar="BALANCE_GATEWAY_URL", help="Address of the gateway.")]
@@ -112,20 +111,6 @@ def prove(
 ) -> Exit:
     """Fetch the proof bundle of an event from the verifier."""
     return proving.prove(source, id, url, output)
-
-
-@keys.command("generate")
-def generate_keys(
-    directory: Annotated[Path, typer.Argument(help="Where the key files go; files that exist are kept.")],
-    origin: Annotated[str, typer.Option("--origin", help="Name of the log, as in its checkpoints.")],
-) -> Exit:
-    """Make the keys of a deployment."""
-    try:
-        made = KeyDirectory.generate(directory, origin)
-        results.print(str(made.log_vkey), markup=False, soft_wrap=True)
-    except OSError as error:
-        raise CommandFailed(Exit.UNAVAILABLE, f"cannot write {error.filename}: {error.strerror}") from None
-    return Exit.DONE
 
 
 @topics.command("create")

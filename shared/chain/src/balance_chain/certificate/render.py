@@ -1,0 +1,139 @@
+"""Render a proof bundle as one HTML file that carries the bundle, checks it where it is opened, and prints on A4.
+
+Promise: equal bundles give equal bytes; the file fetches nothing (its own policy forbids it, and allows exactly its one
+script and style by their hashes); what it shows of the bundle is compared with the bundle by its script.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final, Literal
+
+import segno
+from balance_verify.entry import Entry, entry_hash
+from balance_verify.note import VerifierKey
+from balance_verify.policy import NONE, Policy, time_text
+from balance_verify.proof import ProofBundle
+from balance_verify.verify import verify_bundle
+from jinja2 import Environment, StrictUndefined, Template
+
+Language = Literal["zh", "en"]
+
+STEPS: Final = (
+    ("事件位置在区块之内", "event position: its place is within the block"),
+    ("事件在区块中：路径归于区块根值", "event in block: the path leads to the block's root"),
+    ("条目在账本中：路径归于检查点根值", "entry in log: the path leads to the checkpoint's root"),
+    ("账本名称与公钥一致", "origin: the log's name is that of the key"),
+    ("检查点签名", "checkpoint signature"),
+    ("封块方签名", "sealer signature"),
+    ("见证方（须用命令与见证规则核验）", "witnesses (needs the command and a policy)"),
+    ("本页所示即证明所载", "this page shows what the bundle says"),
+)
+"""The steps of balance_verify.verify, and one about the page itself."""
+
+_EVENT_FACTS: Final = ("source", "id", "type", "caseid", "time", "receivedtime")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def file_name(bundle: ProofBundle) -> str:
+    """The id of the bundle's event as the name of a file, without an ending."""
+    return _UNSAFE.sub("_", _event_facts(bundle.event).get("id", "")).lstrip(".-") or "event"
+
+
+def content_policy() -> str:
+    """The Content-Security-Policy of the file: one script and one style, by their hashes, and nothing else."""
+    script, style = (_hash_source(_resource(f"certificate.{kind}")) for kind in ("js", "css"))
+    return f"default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+
+
+def render_certificate(
+    bundle: ProofBundle,
+    log_key: VerifierKey,
+    *,
+    policy: Policy | None = None,
+    sealer_keys: Sequence[VerifierKey] = (),
+    lang: Language = "zh",
+) -> str:
+    """The certificate of a bundle. Whether the bundle holds is for the reader to see; the caller may look before."""
+    event = bundle.event.decode("utf-8", "replace")
+    facts = {**dict.fromkeys(_EVENT_FACTS, ""), **_event_facts(bundle.event), **_proof_facts(bundle)}
+    html = _template().render(
+        lang=lang,
+        policy=content_policy(),
+        script=_resource("certificate.js"),
+        style=_resource("certificate.css"),
+        facts=facts,
+        steps=STEPS,
+        event=event,
+        name=file_name(bundle),
+        witnessed=_witnessed(bundle, log_key, policy),
+        entry_hash=entry_hash(bundle.entry),
+        qr=_qr(bundle.entry),
+        bundle=base64.b64encode(bundle.encode()).decode(),
+        vkey=str(log_key),
+        keys=_script_json({"log": str(log_key), "sealers": [str(key) for key in sealer_keys]}),
+    )
+    return html + "\n"
+
+
+def _event_facts(event: bytes) -> dict[str, str]:
+    try:
+        members = json.loads(event)
+        return {name: members[name] for name in _EVENT_FACTS if isinstance(members.get(name), str)}
+    except (ValueError, RecursionError, AttributeError):
+        return {}
+
+
+def _proof_facts(bundle: ProofBundle) -> dict[str, str]:
+    header, checkpoint = bundle.header, bundle.log_proof.checkpoint
+    return {
+        "root": checkpoint.root.hex(),
+        "checkpoint": str(checkpoint.size),
+        "sealer": Entry.parse(bundle.entry).key,
+        "blocktime": header.time,
+        "entry": str(bundle.log_proof.index),
+        "place": f"{header.shard} / {header.height} / {bundle.index}",
+    }
+
+
+def _witnessed(bundle: ProofBundle, log_key: VerifierKey, policy: Policy | None) -> str:
+    """Since when the event existed by the word of others than the operator; empty without a quorum of witnesses."""
+    if policy is None or policy.quorum == NONE or not verify_bundle(bundle, log_key, policy=policy).ok:
+        return ""
+    time = policy.judge(bundle.log_proof.note).time
+    return "" if time is None else time_text(time)
+
+
+def _qr(entry: bytes) -> str:
+    """The entry's bytes as an inline picture."""
+    picture = io.BytesIO()
+    code = segno.make(entry, error="l", micro=False, boost_error=False)
+    code.save(picture, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=4, title="QR")
+    return picture.getvalue().decode()
+
+
+def _script_json(value: object) -> str:
+    """JSON that cannot end the element it stands in."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+@cache
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_resource("certificate.html"))
+
+
+def _hash_source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,208 @@
+"""A certificate checks itself in a real browser, from a file and without a network, and says which step differs."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from balance_chain.certificate.render import render_certificate
+from balance_verify.errors import MalformedError
+from balance_verify.note import NoteSignature, SignedNote, SigningKey, VerifierKey
+from balance_verify.proof import ProofBundle
+from balance_verify.verify import verify_bundle
+from playwright.async_api import Browser, Page, async_playwright
+from support.bundles import LOG, SEALER, OneBlock, event
+from support.mutations import Mutator
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PICTURES = os.environ.get("BALANCE_SCREENSHOTS")
+"""Where set, a folder that gets pictures of the page."""
+
+LEDGER = OneBlock((event(), event("e-2"), event("e-3"), event("e-4"), event("e-5")))
+BUNDLE = LEDGER.bundle(1)
+MARK = '<script type="text/plain" id="bundle">'
+GOOD = [*["matches"] * 6, "not checkable", "matches"]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that must stay silent and fetch nothing but the file itself."""
+    page = await browser.new_page(viewport={"width": 1100, "height": 900}, locale="zh-CN")
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith("file:") else None)
+    yield page
+    assert noise == []
+
+
+def certificate(bundle: ProofBundle = BUNDLE, log_key: VerifierKey = LOG.vkey) -> str:
+    return render_certificate(bundle, log_key, sealer_keys=[SEALER.vkey])
+
+
+async def show(page: Page, folder: Path, html: str) -> tuple[str, list[str]]:
+    """The word of the verdict and of each step, once the page has checked itself."""
+    (folder / "c.html").write_text(html, encoding="utf-8")
+    await page.goto((folder / "c.html").as_uri())
+    # The sentence that stands there before the script has run speaks of scripts.
+    await page.wait_for_function("!document.getElementById('verdict').textContent.includes('scripts')", timeout=20_000)
+    words = await page.eval_on_selector_all("[id^=result-]", "cells => cells.map(cell => cell.dataset.word)")
+    verdict = await page.get_attribute("#verdict", "data-word")
+    assert verdict is not None
+    return verdict, words
+
+
+async def test_an_honest_certificate_matches_at_every_step(page: Page, tmp_path: Path) -> None:
+    assert await show(page, tmp_path, certificate()) == ("matches", GOOD)
+    assert "operator's word alone" in (await page.text_content("#verdict") or "")
+
+
+def forged(bundle: ProofBundle) -> ProofBundle:
+    note = bundle.log_proof.note
+    signature = NoteSignature(LOG.name, LOG.vkey.key_hash, SEALER.sign(note.text.encode()))
+    return replace(bundle, log_proof=replace(bundle.log_proof, note=SignedNote(note.text, (signature,))))
+
+
+@pytest.mark.parametrize(
+    ("bundle", "step"),
+    [
+        (replace(BUNDLE, event=BUNDLE.event.replace(b'"cert_no":"1"', b'"cert_no":"2"')), 2),
+        (replace(BUNDLE, path=BUNDLE.path[::-1]), 2),
+        (replace(BUNDLE, path=BUNDLE.path[:-1]), 2),
+        (replace(BUNDLE, path=(*BUNDLE.path, bytes(32))), 2),
+        (replace(BUNDLE, log_proof=replace(BUNDLE.log_proof, index=0)), 3),
+        (replace(BUNDLE, log_proof=replace(BUNDLE.log_proof, path=(bytes(32),))), 3),
+        (forged(BUNDLE), 5),
+    ],
+)
+async def test_a_changed_proof_names_the_step_with_both_values(
+    page: Page, tmp_path: Path, bundle: ProofBundle, step: int
+) -> None:
+    verdict, words = await show(page, tmp_path, certificate(bundle))
+    assert verdict == "differs"
+    assert [number for number, word in enumerate(words, 1) if word == "differs"] == [step]
+    assert f"step {step}." in (await page.text_content("#verdict") or "")
+    assert "expected" in (await page.text_content(f"#result-{step} .values") or "")
+
+
+async def test_a_position_past_the_block_and_a_strangers_key_are_told(page: Page, tmp_path: Path) -> None:
+    _, words = await show(page, tmp_path, certificate(replace(BUNDLE, index=5)))
+    assert words[:3] == ["differs", "differs", "matches"]
+    stranger = SigningKey.generate(LOG.name, bytes(32)).vkey
+    verdict, words = await show(page, tmp_path, certificate(log_key=stranger))
+    assert (verdict, words[4]) == ("differs", "signer not recognised")
+    _, words = await show(page, tmp_path, certificate(log_key=SEALER.vkey))
+    assert words[3:5] == ["differs", "signer not recognised"]
+
+
+async def test_a_changed_byte_of_what_the_page_shows_is_told(page: Page, tmp_path: Path) -> None:
+    for shown, other in (("evidence.deposited</dd>", "evidence.destroyed</dd>"), ("&#34;cert_no", "&#34;cart_no")):
+        assert shown in certificate()
+        verdict, words = await show(page, tmp_path, certificate().replace(shown, other))
+        assert (verdict, words) == ("differs", [*GOOD[:7], "differs"])
+
+
+async def test_a_changed_byte_of_the_proof_inside_is_told(page: Page, tmp_path: Path) -> None:
+    html = certificate()
+    start = html.index(MARK) + len(MARK)
+    for at in (3, 100, 601):
+        changed = html[: start + at] + ("A" if html[start + at] != "A" else "B") + html[start + at + 1 :]
+        verdict, _ = await show(page, tmp_path, changed)
+        assert verdict == "differs"
+
+
+async def test_page_and_library_agree_on_changed_bundles(page: Page, tmp_path: Path) -> None:
+    mutator = Mutator([LEDGER.bundle(n) for n in range(5)], random.Random(11))
+    html = certificate()
+    head, _, rest = html.partition(MARK)
+    tail = rest[rest.index("<") :]
+    for _ in range(60):
+        data = mutator.next()
+        verdict, words = await show(page, tmp_path, f"{head}{MARK}{base64.b64encode(data).decode()}{tail}")
+        try:
+            report = verify_bundle(ProofBundle.parse(data), LOG.vkey, sealer_keys=[SEALER.vkey])
+        except MalformedError:
+            assert verdict == "differs", data
+            continue
+        assert words[:6] == [step.result for step in report.steps[:6]], data
+
+
+async def test_where_the_browser_lacks_ed25519_the_page_says_so(page: Page, tmp_path: Path) -> None:
+    await page.add_init_script("SubtleCrypto.prototype.importKey = () => Promise.reject(new Error('none'))")
+    verdict, words = await show(page, tmp_path, certificate())
+    assert verdict == "not checkable"
+    assert words[3:7] == ["matches", "not checkable", "not checkable", "not checkable"]
+
+
+async def test_without_cryptography_nothing_is_said_to_match(page: Page, tmp_path: Path) -> None:
+    await page.add_init_script("Object.defineProperty(Crypto.prototype, 'subtle', { get: () => undefined })")
+    assert await show(page, tmp_path, certificate()) == ("not checkable", ["not checkable"] * 8)
+
+
+async def test_without_scripts_the_page_claims_nothing(browser: Browser, tmp_path: Path) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    (tmp_path / "c.html").write_text(certificate(), encoding="utf-8")
+    await page.goto((tmp_path / "c.html").as_uri())
+    assert "此处无法核验" in await page.inner_text("#verdict")
+    assert await page.locator("[data-word=matches]").count() == 0
+    await context.close()
+
+
+async def test_both_languages_fit_a_phone_and_print_on_a4(page: Page, tmp_path: Path) -> None:
+    await show(page, tmp_path, certificate())
+    for lang, heading in (("zh", "存证证明"), ("en", "Certificate of evidence")):
+        await page.click(f"button[data-lang={lang}]")
+        assert await page.inner_text("h1") == heading
+        for name, width in (("wide", 1100), ("narrow", 360)):
+            await page.set_viewport_size({"width": width, "height": 900})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            await picture(page, f"certificate-{lang}-{name}")
+        await page.emulate_media(media="print")
+        assert not await page.locator("button").first.is_visible()
+        await page.set_viewport_size({"width": 688, "height": 970})
+        await picture(page, f"certificate-{lang}-print")
+        await page.emulate_media(media="screen")
+    pdf = await page.pdf(prefer_css_page_size=True)
+    # A4 in points, by the page's own rule; a small event needs no more than three sheets.
+    assert b"/MediaBox [0 0 594.95" in pdf or b"/MediaBox [0 0 595" in pdf
+    assert 1 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") + pdf.count(b"/Type/Page/") <= 3
+
+
+async def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        await page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+async def test_the_saved_proof_file_is_the_bundle(page: Page, tmp_path: Path) -> None:
+    await show(page, tmp_path, certificate())
+    async with page.expect_download() as waiting:
+        await page.click("#save")
+    download = await waiting.value
+    assert download.suggested_filename == "e-2.proof.json"
+    await download.save_as(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == BUNDLE.encode()
