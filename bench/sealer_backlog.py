@@ -24,13 +24,17 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from balance_chain.core.counting import BlockChain
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.times import format_ms
 from balance_chain.core.topics import BLOCKS, EVENTS, SPECS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.tailwriter import TailWriter
 from balance_chain.runtime.topics import create_topics
 from balance_sealer.sealer import Sealer
 from balance_sealer.settings import SealerSettings
+from balance_verify.entry import GenesisHeader
+from balance_verify.keyset import KeyHistory
 
 ORIGIN = "bench.example/balance-chain/1"
 EVENT_BYTES = 350
@@ -86,10 +90,13 @@ async def seal(settings: SealerSettings, keys: KeyDirectory, events: int) -> Run
     await writer.open()
     end = writer.next_offset + events // settings.max_events
     chain = BlockChain(0)
+    genesis = GenesisHeader("0" * 64, (str(keys.sealer_vkey),), ORIGIN, 1, format_ms(0))
+    # No key set and no end appear during a round, and the watch is not to read a topic that has no genesis.
+    watch = KeyWatch(settings, keys.log_vkey, KeyHistory.begin(genesis))
     try:
         async with PartitionReader(settings, settings.topic(EVENTS), 0) as reader:
             with Clocked() as clocked:
-                work = asyncio.ensure_future(sealer.seal_chain(chain, reader, writer))
+                work = asyncio.ensure_future(sealer.seal_chain(chain, reader, writer, keys.sealer, watch))
                 while writer.next_offset < end:
                     await asyncio.wait({work}, timeout=0.005)
                     if work.done():

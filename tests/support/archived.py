@@ -33,6 +33,9 @@ class LedgerSource:
             for record, said in itertools.islice(found, first, first + limit)
         ]
 
+    async def key_sets(self) -> list[str]:
+        return []
+
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         record = BlockRecord.parse(self.ledger.blocks[shard][height])
         header = Entry.parse(record.entry).block_header()

@@ -10,6 +10,7 @@ from balance_chain.core.times import parse_ms
 from balance_intake.receiptalerts import alert_id, alert_record
 from balance_intake.sealing import Broken, SealedBatch, SealedShard, ShardSeals
 from balance_verify.entry import Entry
+from balance_verify.note import VerifierKey
 from balance_verify.topicvalues import BlockRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,11 @@ def header_time(value: bytes) -> int:
 
 def run(ledger: SmallLedger, order: list[str], restart: bool = False) -> tuple[SealedBatch, SealedShard]:
     """Feed events and blocks in this order; with `restart` every block is taken by a new reader."""
-    sealers = (ledger.sealer_key.vkey,)
+
+    def sealers(shard: int, height: int) -> tuple[VerifierKey, ...]:
+        return (key,)
+
+    key = ledger.sealer_key.vkey
     seals = ShardSeals(SealedShard(shard=0), ORIGIN, sealers)
     found = SealedBatch()
     blocks = enumerate(ledger.blocks[0])

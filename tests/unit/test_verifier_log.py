@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped, genesis_of, sealers_of
+from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped, history_of
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import GenesisHeader, sign_genesis
 from balance_verify.merkle import assemble_path, inclusion_nodes, leaf_hash, verify_inclusion
@@ -88,7 +88,7 @@ def test_every_true_checkpoint_counts_and_its_nodes_prove_every_entry(rounds: li
 def test_the_genesis_entry_names_the_sealer() -> None:
     ledger = SmallLedger.of_seed(shards=SHARDS)
     state, _, _ = follow(ledger)
-    assert list(sealers_of(genesis_of(state.genesis))) == [ledger.sealer_key.vkey.id]
+    assert history_of(state).sealers(0, 0) == (ledger.sealer_key.vkey,)
 
 
 @given(st.data())

@@ -15,11 +15,11 @@ from balance_chain.core.counting import EventCounter
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.db import connect
-from balance_chain.runtime.kafka import TopicReader, in_time
-from balance_chain.runtime.rebuild import OLD, RebuildRefused, Rebuilt, Show, clear_shadow, count_rows, topic_ends
+from balance_chain.runtime.kafka import TopicReader, in_time, topic_ends
+from balance_chain.runtime.rebuild import OLD, RebuildRefused, Rebuilt, Show, clear_shadow, count_rows
 
 from balance_intake.normaliser import GROUP
-from balance_intake.receiptkeeper import SealFollower, genesis_sealers
+from balance_intake.receiptkeeper import SealFollower, has_begun
 from balance_intake.repository import SCHEMA, migrate_intake
 from balance_intake.settings import NormaliserSettings
 
@@ -133,10 +133,10 @@ def _row(shard: int, value: bytes, counter: EventCounter) -> tuple[Any, ...] | N
 
 async def _follow_blocks(settings: NormaliserSettings, connection: Any) -> None:
     """What the gateway's follower keeps, by the same code."""
-    sealers = await genesis_sealers(settings, KeyDirectory.load(settings.keys).log_vkey)
-    if not sealers:
+    if not await has_begun(settings):
         return
     ends = await topic_ends(settings, BLOCKS, settings.partitions)
-    async with SealFollower(settings, connection, sealers) as follower:
+    log_key = KeyDirectory.load(settings.keys).log_vkey
+    async with SealFollower(settings, connection, log_key) as follower:
         while not follower.reached(ends):
             await follower.turn(READ_SECONDS)

@@ -22,14 +22,12 @@ from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS, BLOCKS, CHECKPOINTS, EVENTS
 from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, TopicReader, in_time
+from balance_chain.runtime.kafka import TopicReader, in_time, topic_ends
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.entry import Entry
-from balance_verify.errors import VerifyError
 from balance_verify.note import VerifierKey
-from balance_verify.topicvalues import CheckpointRecord
 
 from balance_intake import metrics, receiptstore
 from balance_intake.receiptalerts import alert_id, alert_record
@@ -43,43 +41,32 @@ AHEAD_EVENTS = 50_000
 """Most events of a shard held while no block holds them."""
 STANDBY_SECONDS = 2.0
 RETRY_SECONDS = 2.0
-SEALER_SUFFIX = "/sealer"
 
 AWAY: tuple[type[Exception], ...] = (*BROKEN, BalanceError, KafkaError)
 Clock = Callable[[], float]
 _log = get_logger("balance_intake.receipts")
 
 
-async def genesis_sealers(settings: CommonSettings, log_key: VerifierKey) -> tuple[VerifierKey, ...]:
-    """The keys that may sign blocks, from the genesis entry; none while there is no genesis entry."""
-    async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0) as reader:
-        if await reader.end_offset() == 0:
-            return ()
-        record = await reader.read_at(0)
-    try:
-        entry = Entry.parse(CheckpointRecord.parse(record.value or b"").genesis or b"")
-        entry.verify(log_key)
-        keys = entry.genesis_header().verifier_keys()
-    except VerifyError as error:
-        raise KafkaUnavailable(
-            CHECKPOINTS, f"does not begin with our genesis entry: {error}", "check the keys"
-        ) from error
-    return tuple(key for key in keys if key.name == settings.origin + SEALER_SUFFIX)
+async def has_begun(settings: CommonSettings) -> bool:
+    """Whether there is a genesis entry: before it nothing is sealed."""
+    return (await topic_ends(settings, CHECKPOINTS, 1))[0] > 0
 
 
 class SealFollower:
     """Reads events and blocks of every shard from where the tables stand; an async context manager."""
 
-    def __init__(self, settings: CommonSettings, connection: Connection, sealers: tuple[VerifierKey, ...]) -> None:
+    def __init__(self, settings: CommonSettings, connection: Connection, log_key: VerifierKey) -> None:
         self._settings = settings
         self._connection = connection
-        self._sealers = sealers
+        self._keys = KeyWatch(settings, log_key)
         self._shards: dict[int, ShardSeals] = {}
 
     async def __aenter__(self) -> SealFollower:
+        await self._keys.refresh()
         shards = range(self._settings.partitions)
         states = [await receiptstore.load(self._connection, shard) for shard in shards]
-        self._shards = {each.shard: ShardSeals(each, self._settings.origin, self._sealers) for each in states}
+        origin = self._settings.origin
+        self._shards = {each.shard: ShardSeals(each, origin, self._sealers) for each in states}
         topic = self._settings.topic
         self._blocks = TopicReader(self._settings, topic(BLOCKS), {each.shard: each.blocks_next for each in states})
         self._events = TopicReader(self._settings, topic(EVENTS), {each.shard: each.next_offset for each in states})
@@ -94,6 +81,9 @@ class SealFollower:
     async def __aexit__(self, *_: object) -> None:
         await self._blocks.close()
         await self._events.close()
+
+    def _sealers(self, shard: int, height: int) -> tuple[VerifierKey, ...]:
+        return self._keys.history.sealers(shard, height)
 
     async def ends(self) -> dict[int, int]:
         """Where each shard's blocks end now."""
@@ -119,6 +109,9 @@ class SealFollower:
         for number, records in blocks.items():
             for record in records:
                 self._shards[number].add_block(record.offset, record.value or b"")
+        if blocks:
+            # A key set is published before a block is signed with a key of it.
+            await self._keys.refresh()
         before = [shard.state() for shard in self._shards.values()]
         batches = [shard.take() for shard in self._shards.values()]
         after = [shard.state() for shard in self._shards.values()]
@@ -155,15 +148,12 @@ class ReceiptKeeper:
 
     async def _follow(self, connection: Connection, stop: asyncio.Event) -> None:
         settings = self.settings
-        sealers: tuple[VerifierKey, ...] = ()
-        while not sealers:
-            sealers = await genesis_sealers(settings, self.keys.log_vkey)
-            if not sealers:
-                # No genesis yet, so nothing is sealed, and what was promised is broken all the same.
-                await self._judge(connection, self.clock())
-                if await pause(stop, settings.receipt_check_seconds):
-                    return
-        async with SealFollower(settings, connection, sealers) as follower:
+        while not await has_begun(settings):
+            # Nothing is sealed, and what was promised is broken all the same.
+            await self._judge(connection, self.clock())
+            if await pause(stop, settings.receipt_check_seconds):
+                return
+        async with SealFollower(settings, connection, self.keys.log_vkey) as follower:
             look = 0.0
             while not stop.is_set():
                 busy = await follower.turn(settings.receipt_poll_seconds)

@@ -7,7 +7,6 @@ leaves and roots are right is the verifier's to recompute. A reject is told of o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from balance_chain.core.events import TYPE_REJECTED
 from balance_chain.core.times import parse_ms
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.errors import VerifyError
-from balance_verify.note import VerifierKey
+from balance_verify.keyset import SealerKeys
 from balance_verify.topicvalues import BlockRecord
 
 
@@ -90,7 +89,8 @@ class SealedBatch:
 class ShardSeals:
     """One shard's chain and the events that no block holds yet."""
 
-    def __init__(self, state: SealedShard, origin: str, sealers: Sequence[VerifierKey]) -> None:
+    def __init__(self, state: SealedShard, origin: str, sealers: SealerKeys) -> None:
+        """`sealers` gives the keys that may sign the block of a height of a shard."""
         self._origin = origin
         self._sealers = sealers
         self._counter = EventCounter(state.rawgen, state.rawpos)
@@ -167,7 +167,7 @@ class ShardSeals:
         try:
             entry = BlockRecord.parse(value).entry
             parsed = Entry.parse(entry)
-            parsed.verify(*self._sealers)
+            parsed.verify(*self._sealers(self._chain.shard, self._chain.height + 1))
             header = parsed.block_header()
         except VerifyError:
             return None

@@ -1,15 +1,23 @@
-"""Entry point: `balance-sealer sealer | notary | genesis | migrate`."""
+"""Entry point: `balance-sealer sealer | notary | genesis | freeze | migrate`."""
 
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import connect, database_problems, migrate
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.service import Service, run
 from balance_chain.runtime.topics import topic_problems
+from balance_verify.entry import Follows
+from balance_verify.errors import VerifyError
+from balance_verify.final import follows, open_final
+from balance_verify.note import VerifierKey
 
+from balance_sealer.asking import ask_notary
+from balance_sealer.errors import SealerError
 from balance_sealer.genesis import begin_ledger
 from balance_sealer.notary import PART, Notary
 from balance_sealer.repository import SCHEMA
@@ -49,20 +57,55 @@ def run_notary() -> int:
     return run("notary", settings, main)
 
 
-def run_genesis() -> int:
+def run_genesis(statement: Path | None, vkey: Path | None) -> int:
     settings = NotarySettings()
+    before = _predecessor(statement, vkey)
 
     async def main(_: Service) -> None:
         keys = KeyDirectory.load(settings.keys)
         pool = await connect(settings, SCHEMA, size=2)
         try:
             await migrate(pool, PACKAGE, SCHEMA)
-            begun = await begin_ledger(settings, keys, pool)
+            begun = await begin_ledger(settings, keys, pool, follows=before)
             sys.stdout.write(f"{settings.origin}: {'begun' if begun else 'had begun before'}\n")
         finally:
             pool.terminate()
 
     return run("genesis", settings, main, health_server=False)
+
+
+def _predecessor(statement: Path | None, vkey: Path | None) -> Follows | None:
+    """The log that the statement says has ended, its signature checked by the key given."""
+    if statement is None and vkey is None:
+        return None
+    if statement is None or vkey is None:
+        raise SealerError("--follows", "needs --follows-vkey, and the other way round", "give both files")
+    try:
+        return follows(open_final(statement.read_bytes(), VerifierKey.parse(vkey.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError, VerifyError) as error:
+        raise SealerError(
+            "--follows", str(error), "give what balance-sealer freeze wrote, and that log's vkey"
+        ) from error
+
+
+def run_freeze(wait_seconds: float) -> int:
+    settings = NotarySettings()
+    failed = False
+
+    async def main(_: Service) -> None:
+        nonlocal failed
+        key = KeyDirectory.load(settings.keys).log_vkey
+        answers = await ask_notary(settings, [("freeze", settings.origin)], wait_seconds)
+        watch = KeyWatch(settings, key)
+        await watch.refresh()
+        if watch.final is None:
+            failed = True
+            told = answers[0].refused or "no notary has done it yet; it stays asked for"
+            sys.stderr.write(f"not frozen: {told}\n")
+        else:
+            sys.stdout.write(watch.final_note)
+
+    return run("freeze", settings, main, health_server=False) or int(failed)
 
 
 def run_migrate() -> int:
@@ -87,13 +130,22 @@ def main() -> int:
         "--genesis", action="store_true", help="let an empty partition of blocks start at the first event"
     )
     commands.add_parser("notary", help="take blocks into the log and sign checkpoints")
-    commands.add_parser("genesis", help="begin a ledger on empty topics; again, it changes nothing")
+    genesis = commands.add_parser("genesis", help="begin a ledger on empty topics; again, it changes nothing")
+    genesis.add_argument(
+        "--follows", type=Path, help="file with the statement that another log has ended, which this one follows"
+    )
+    genesis.add_argument("--follows-vkey", type=Path, help="file with that log's public key")
+    freeze = commands.add_parser(
+        "freeze", help="end this log for ever, and write the signed statement of that; nothing is sealed afterwards"
+    )
+    freeze.add_argument("--wait", type=float, default=60.0, help="longest wait for the notary, in seconds")
     commands.add_parser("migrate", help="bring the database schema up to date")
     arguments = parser.parse_args()
     roles: dict[str, Callable[[], int]] = {
         "sealer": lambda: run_sealer(arguments.genesis),
         "notary": run_notary,
-        "genesis": run_genesis,
+        "genesis": lambda: run_genesis(arguments.follows, arguments.follows_vkey),
+        "freeze": lambda: run_freeze(arguments.wait),
         "migrate": run_migrate,
     }
     try:

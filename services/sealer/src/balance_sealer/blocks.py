@@ -10,8 +10,9 @@ from balance_chain.core.counting import BlockChain
 from balance_chain.core.times import format_ms
 from balance_verify.entry import BlockHeader, Entry, sign_block
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import SealerKeys
 from balance_verify.merkle import tree_root
-from balance_verify.note import SigningKey, VerifierKey
+from balance_verify.note import SigningKey
 from balance_verify.topicvalues import BlockRecord
 
 LEAF_PREFIX: Final = b"\x00"
@@ -55,13 +56,13 @@ def build_block(
     return SealedBlock(header, entry, BlockRecord(entry, leaves).encode())
 
 
-def read_block(value: bytes | None, origin: str, keys: Sequence[VerifierKey]) -> tuple[BlockHeader, bytes] | str:
-    """(header, entry bytes) of a record of blocks signed by one of `keys` for this log, or why it is none."""
+def read_block(value: bytes | None, origin: str, sealers: SealerKeys) -> tuple[BlockHeader, bytes] | str:
+    """(header, entry bytes) of a record of blocks signed for this log by a key that holds there, or why it is none."""
     try:
         record = BlockRecord.parse(value or b"")
         entry = Entry.parse(record.entry)
         header = entry.block_header()
-        entry.verify(*keys)
+        entry.verify(*sealers(header.shard, header.height))
     except VerifyError as error:
         return str(error)
     if header.origin != origin:

@@ -14,8 +14,6 @@ from balance_verify.topicvalues import CheckpointRecord
 
 from balance_sealer.errors import BrokenChain, GenesisMissing
 
-SEALER_SUFFIX = "/sealer"
-
 
 @dataclass(frozen=True, slots=True)
 class SignedState:
@@ -25,6 +23,8 @@ class SignedState:
     root: bytes
     heights: tuple[int, ...]
     genesis: bytes | None = None
+    keys: str | None = None
+    final: str | None = None
 
 
 def read_checkpoint(value: bytes | None, key: VerifierKey) -> SignedState | str:
@@ -36,7 +36,7 @@ def read_checkpoint(value: bytes | None, key: VerifierKey) -> SignedState | str:
         return str(error)
     if checkpoint.origin != key.name:
         return f"origin: expected {key.name}, got {checkpoint.origin}"
-    return SignedState(checkpoint.size, checkpoint.root, record.heights, record.genesis)
+    return SignedState(checkpoint.size, checkpoint.root, record.heights, record.genesis, record.keys, record.final)
 
 
 def read_genesis(state: SignedState, key: VerifierKey) -> GenesisHeader:
@@ -46,11 +46,6 @@ def read_genesis(state: SignedState, key: VerifierKey) -> GenesisHeader:
     entry = Entry.parse(state.genesis)
     entry.verify(key)
     return entry.genesis_header()
-
-
-def sealer_keys(genesis: GenesisHeader) -> tuple[VerifierKey, ...]:
-    """The keys that may sign blocks: those that the genesis entry names as the sealer's."""
-    return tuple(key for key in genesis.verifier_keys() if key.name == genesis.origin + SEALER_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)

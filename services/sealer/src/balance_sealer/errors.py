@@ -23,6 +23,10 @@ class BrokenChain(SealerError):
     """What the log holds does not join up."""
 
 
+class LogEnded(SealerError):
+    """The log was frozen: nothing is sealed after its last checkpoint."""
+
+
 class GuardMoved(SealerError):
     """The guard row is not what this notary last wrote or read."""
 

@@ -11,7 +11,7 @@ from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.topics import TopicError, topic_problems
-from balance_verify.entry import GenesisHeader, sign_genesis
+from balance_verify.entry import Follows, GenesisHeader, sign_genesis
 
 from balance_sealer.errors import NotaryRefusal
 from balance_sealer.log import Anchor, genesis_draft
@@ -29,8 +29,9 @@ async def begin_ledger(
     keys: KeyDirectory,
     pool: "asyncpg.Pool[asyncpg.Record]",
     clock: Clock = system_clock,
+    follows: Follows | None = None,
 ) -> bool:
-    """True where this call began the ledger, False where it had begun before."""
+    """True where this call began the ledger, False where it had begun before. `follows`: the log before it."""
     problems = await topic_problems(settings)
     if problems:
         raise TopicError("topics", "; ".join(problems), "run balance-chain topics create")
@@ -39,7 +40,7 @@ async def begin_ledger(
         begun = False
         if await repository.read() is None:
             await _refuse_unless_empty(settings)
-            begun = await repository.begin(_first_guard(settings, keys, clock()))
+            begun = await repository.begin(_first_guard(settings, keys, clock(), follows))
         guard = await repository.read()
         assert guard is not None, "just written, and never deleted"
         for _ in range(TRIES):
@@ -57,13 +58,14 @@ async def begin_ledger(
         raise NotaryRefusal("ledger.checkpoints", "still has no first checkpoint", "see the notary that has the lock")
 
 
-def _first_guard(settings: NotarySettings, keys: KeyDirectory, now_ms: int) -> Guard:
+def _first_guard(settings: NotarySettings, keys: KeyDirectory, now_ms: int, follows: Follows | None) -> Guard:
     header = GenesisHeader(
         catalogue=Catalogue.load(data_dir("catalogue")).digest,
         keys=tuple(str(key) for key in (keys.log.vkey, keys.sealer_vkey, keys.gateway_vkey)),
         origin=settings.origin,
         shards=settings.partitions,
         time=format_ms(now_ms),
+        follows=follows,
     )
     genesis = sign_genesis(header, keys.log).encode()
     return Guard(

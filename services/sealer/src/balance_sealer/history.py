@@ -6,11 +6,13 @@ Needed where the table of nodes does not reach back: at the first start with wit
 from balance_chain.core.counting import BlockChain
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.settings import CommonSettings
+from balance_verify.keyset import SealerKeys
 from balance_verify.note import VerifierKey
 
 from balance_sealer.blocks import read_block
-from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis, sealer_keys
+from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis
 from balance_sealer.errors import BrokenChain
 from balance_sealer.log import GlobalLog, State, genesis_draft
 from balance_sealer.repository import NodeRepository
@@ -23,6 +25,7 @@ async def restore_nodes(settings: CommonSettings, log_key: VerifierKey, nodes: N
     """Makes the nodes under `target`, which is published, complete; does nothing where they are."""
     if await nodes.root(target.size) == target.root:
         return
+    sealers = (await KeyWatch(settings, log_key).refresh()).sealers
     async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0) as reader:
         end = await reader.end_offset()
         first = read_checkpoint((await reader.read_at(0)).value, log_key)
@@ -43,7 +46,7 @@ async def restore_nodes(settings: CommonSettings, log_key: VerifierKey, nodes: N
             if growing:
                 upto = max(growing, key=lambda each: each.size).heights
                 for shard, height in enumerate(upto):
-                    next_offsets[shard] = await _read_blocks(settings, log, shard, next_offsets[shard], height)
+                    next_offsets[shard] = await _read_blocks(settings, log, sealers, shard, next_offsets[shard], height)
                 await _take(log, growing, nodes, target)
     if await nodes.root(target.size) != target.root:
         raise BrokenChain("ledger.checkpoints", f"do not lead to size {target.size}", "compare them with the guard row")
@@ -60,17 +63,18 @@ async def _take(log: GlobalLog, growing: list[SignedState], nodes: NodeRepositor
         log.published(draft, log.anchor.offset + 1)
 
 
-async def _read_blocks(settings: CommonSettings, log: GlobalLog, shard: int, at: int, wanted: int) -> int:
+async def _read_blocks(
+    settings: CommonSettings, log: GlobalLog, sealers: SealerKeys, shard: int, at: int, wanted: int
+) -> int:
     """Takes the shard's blocks in up to a height; gives the next offset."""
     if log.height(shard) >= wanted:
         return at
-    keys = sealer_keys(log.genesis)
     async with PartitionReader(settings, settings.topic(BLOCKS), shard, at) as reader:
         end = await reader.end_offset()
         while log.height(shard) < wanted and at < end:
             for record in await reader.read(min(READ_RECORDS, end - at), WAIT_SECONDS):
                 at = record.offset + 1
-                block = read_block(record.value, settings.origin, keys)
+                block = read_block(record.value, settings.origin, sealers)
                 if not isinstance(block, str):
                     log.offer(shard, record.offset, *block)
     return at

@@ -25,12 +25,14 @@ from balance_chain.runtime.policyfile import load_policy
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_verify.checkpoint import Checkpoint
+from balance_verify.final import sign_final
+from balance_verify.keyset import KeyHistory, KeySet, sign_keys
 from balance_verify.note import SignedNote, sign_note
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_sealer import metrics
 from balance_sealer.blocks import read_block
-from balance_sealer.checkpoints import sealer_keys
+from balance_sealer.changes import decide
 from balance_sealer.cosigning import Cosigning
 from balance_sealer.errors import NotaryRefusal
 from balance_sealer.log import Draft, GlobalLog, State
@@ -44,6 +46,8 @@ IDLE_SECONDS = 0.5
 GATHERING_SECONDS = 0.05
 """Longest wait for blocks while witnesses may answer."""
 STANDBY_SECONDS = 0.5
+CHANGES_SECONDS = 1.0
+"""Least time between two looks at what an operator has asked for."""
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_LAST_SECONDS = 15.0
 RENEWALS_A_LEASE = 4
@@ -54,6 +58,11 @@ _log = get_logger("balance_sealer.notary")
 
 class Notary:
     """One notary process; stands by while another is active."""
+
+    _history: KeyHistory
+    _final: bool
+    _noted: tuple[State, SignedNote] | None = None
+    """The last note with cosignatures, and its state."""
 
     def __init__(
         self, settings: NotarySettings, keys: KeyDirectory, health: Health, clock: Clock = system_clock
@@ -120,10 +129,15 @@ class Notary:
     async def _open(self, guard: Guard, writer: TailWriter) -> tuple[GlobalLog, dict[int, int]]:
         await writer.open()
         recovered = await recover(self._settings, guard, self._key.vkey, writer.next_offset)
+        self._history, self._final = recovered.history, guard.final
         log, draft, offset = recovered.log, recovered.draft, recovered.published_at
         if offset is None:
             offset = await self._append(writer, draft, guard.genesis if draft.state.size == 1 else None)
         log.published(draft, offset)
+        if not recovered.stated:
+            last = recovered.history.last
+            made = last if guard.keys and last.size == draft.state.size else None
+            await self._append_changes(writer, draft.state, made, final=guard.final)
         metrics.LOG_SIZE.set(draft.state.size)
         return log, recovered.next_offsets
 
@@ -138,11 +152,15 @@ class Notary:
     ) -> None:
         interval = self._settings.checkpoint_interval_ms / 1000
         published_at = renewed_at = time.monotonic()
+        changed_at = 0.0
         async with TopicReader(self._settings, self._settings.topic(BLOCKS), next_offsets) as reader:
             while not stop.is_set():
                 due = published_at + interval
                 idle = GATHERING_SECONDS if cosigning.gathers else IDLE_SECONDS
                 wait = max(0.0, min(idle, due - time.monotonic())) if log.pending and not cosigning.holds() else idle
+                if not log.pending and time.monotonic() - changed_at >= CHANGES_SECONDS:
+                    await self._carry_out_changes(repository, writer, log)
+                    changed_at = time.monotonic()
                 self._take(log, await reader.read_all(READ_RECORDS, wait), next_offsets)
                 closing = log.pending > 0 and time.monotonic() >= due and not cosigning.holds()
                 await self._append_cosigned(writer, log.anchor.state, cosigning.record(closing=closing))
@@ -159,10 +177,11 @@ class Notary:
                 self._health.behind(PART, behind, self._settings.ready_behind)
 
     def _take(self, log: GlobalLog, answer: Mapping[int, list[ConsumerRecord]], next_offsets: dict[int, int]) -> None:
-        keys = sealer_keys(log.genesis)
         for shard, records in answer.items():
             for record in records:
-                block = read_block(record.value, self._settings.origin, keys)
+                block = read_block(record.value, self._settings.origin, self._history.sealers)
+                if self._final:
+                    block = "the log has ended"
                 reason = block if isinstance(block, str) else log.offer(shard, record.offset, *block)
                 if reason is not None:
                     metrics.NOT_COUNTING.labels(str(shard)).inc()
@@ -174,7 +193,13 @@ class Notary:
     ) -> None:
         draft = log.draft()
         with metrics.TRACER.start_as_current_span(metrics.SPAN_CHECKPOINT), metrics.CHECKPOINT_SECONDS.time():
-            await repository.swap(log.anchor.state, draft.state, log.anchor, draft.nodes if cosigning.wanted else ())
+            await repository.swap(
+                log.anchor.state,
+                draft.state,
+                log.anchor,
+                draft.nodes if cosigning.wanted else (),
+                key_sets=len(self._history.sets) - 1,
+            )
             hit("notary.after_guard")
             offset = await self._append(writer, draft, None)
             hit("notary.after_publish")
@@ -183,12 +208,42 @@ class Notary:
         metrics.LOG_SIZE.set(draft.state.size)
         metrics.CHECKPOINTS.inc()
 
+    async def _carry_out_changes(self, repository: GuardRepository, writer: TailWriter, log: GlobalLog) -> None:
+        """Nothing is pending, so the heights of the last checkpoint part what is before a change from what is after."""
+        asked = await repository.asked()
+        if not asked or self._final:
+            return
+        state = log.anchor.state
+        decision = decide(self._history, state, asked)
+        await repository.carry_out(state, tuple(keys.text() for keys in self._history.sets[1:]), decision)
+        hit("notary.after_change")
+        if decision.keys is not None:
+            self._history = self._history.taking(decision.keys)
+        self._final = decision.freeze
+        _log.info("changes_carried_out", size=state.size, done=decision.done, refused=decision.refused)
+        if decision.keys is not None or decision.freeze:
+            await self._append_changes(writer, state, decision.keys, final=decision.freeze)
+
+    async def _append_changes(self, writer: TailWriter, state: State, keys: KeySet | None, *, final: bool) -> None:
+        """Stores the last checkpoint once more, with the key set made at it and the statement of the log's end."""
+        checkpoint = Checkpoint(self._key.name, state.size, state.root)
+        cosigned = self._noted is not None and self._noted[0] == state
+        note = self._noted[1] if self._noted and cosigned else sign_note(checkpoint.text(), self._key)
+        value = CheckpointRecord(
+            state.heights,
+            note.encode().decode(),
+            keys=sign_keys(keys, self._key).encode().decode() if keys else None,
+            final=sign_final(checkpoint, self._key).encode().decode() if final else None,
+        ).encode()
+        await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+
     async def _append_cosigned(self, writer: TailWriter, state: State, note: SignedNote | None) -> None:
         """Stores the last checkpoint once more, with cosignatures: the rule of counting lets it add signatures."""
         if note is None:
             return
         value = CheckpointRecord(state.heights, note.encode().decode()).encode()
         await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+        self._noted = (state, note)
         hit("notary.after_cosigned")
         metrics.COSIGNED.inc()
 

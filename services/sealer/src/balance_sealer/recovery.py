@@ -12,11 +12,13 @@ from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.entry import GenesisHeader
 from balance_verify.errors import VerifyError
+from balance_verify.final import open_final
+from balance_verify.keyset import KeyHistory, KeySet, open_keys
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey
 
 from balance_sealer.blocks import read_block
-from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis, sealer_keys
+from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis
 from balance_sealer.errors import BrokenChain, NotaryRefusal
 from balance_sealer.log import NO_BLOCK, Draft, GlobalLog, genesis_draft, tip_after
 from balance_sealer.repository import Guard
@@ -35,20 +37,27 @@ class Recovered:
     """Offset of the checkpoint that states it; None where it is still to be published."""
     next_offsets: dict[int, int]
     """Where to go on reading blocks, by shard."""
+    history: KeyHistory
+    stated: bool
+    """Whether the topic has the row's last key set and, where the log has ended, the statement of that."""
 
 
 async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, checkpoints_end: int) -> Recovered:
     """The log as row and topics agree on it; raises NotaryRefusal where they do not."""
     genesis = _genesis(settings, guard, log_key)
-    published_at = await _published_at(settings, guard, log_key, checkpoints_end)
+    try:
+        history = KeyHistory.begin(genesis, guard.keys)
+    except VerifyError as error:
+        raise NotaryRefusal("guard row", f"key sets: {error}", "restore it from a backup") from error
+    published_at, stated = await _published_at(settings, guard, log_key, checkpoints_end)
     tips: list[BlockChain] = []
     next_offsets: dict[int, int] = {}
     for shard in range(genesis.shards):
-        tips.append(await _tip(settings, guard, genesis, shard))
+        tips.append(await _tip(settings, guard, history, shard))
         next_offsets[shard] = guard.base.blocks[shard] + 1
     log = GlobalLog(genesis, guard.base, tips)
     for shard in range(genesis.shards):
-        next_offsets[shard] = await _read_blocks(settings, guard, log, shard, next_offsets[shard])
+        next_offsets[shard] = await _read_blocks(settings, guard, log, history, shard, next_offsets[shard])
     first = guard.base.state.size == 0
     draft = genesis_draft(guard.genesis, genesis.shards) if first else log.draft(guard.state.heights)
     if draft.state != guard.state:
@@ -58,7 +67,7 @@ async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, 
             f"root {draft.state.root.hex()}",
             "find out which of row and blocks was changed before anything is signed",
         )
-    return Recovered(log, draft, published_at, next_offsets)
+    return Recovered(log, draft, published_at, next_offsets, history, stated)
 
 
 def _genesis(settings: CommonSettings, guard: Guard, log_key: VerifierKey) -> GenesisHeader:
@@ -77,8 +86,13 @@ def _genesis(settings: CommonSettings, guard: Guard, log_key: VerifierKey) -> Ge
     return genesis
 
 
-async def _published_at(settings: CommonSettings, guard: Guard, log_key: VerifierKey, end: int) -> int | None:
-    """Reads the checkpoints from the base's on: is the row's state among them, and nothing that contradicts it?"""
+async def _published_at(
+    settings: CommonSettings, guard: Guard, log_key: VerifierKey, end: int
+) -> tuple[int | None, bool]:
+    """Reads the checkpoints from the base's on: is the row's state among them, and nothing that contradicts it?
+
+    Told with it: whether the key set and the end that belong to the state are there too.
+    """
     base, target = guard.base, guard.state
     begin = max(0, base.offset)
     if base.offset >= end or (target.size > 1 and end == 0):
@@ -86,6 +100,7 @@ async def _published_at(settings: CommonSettings, guard: Guard, log_key: Verifie
             "ledger.checkpoints", f"ends at offset {end}, the guard row knows of {base.offset}", "restore the topic"
         )
     published_at: int | None = None
+    due = _due(guard)
     async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0, begin) as reader:
         at = begin
         while at < end:
@@ -109,10 +124,33 @@ async def _published_at(settings: CommonSettings, guard: Guard, log_key: Verifie
                     )
                 if published_at is None:
                     published_at = record.offset
-    return published_at
+                due -= _stated(signed, log_key)
+    return published_at, not due
 
 
-async def _tip(settings: CommonSettings, guard: Guard, genesis: GenesisHeader, shard: int) -> BlockChain:
+FINAL = "final"
+
+
+def _due(guard: Guard) -> set[str]:
+    """What must be stated beside the row's state: the text of a key set made at it, and the end."""
+    made = guard.keys[-1:] if guard.keys and KeySet.parse(guard.keys[-1]).size == guard.state.size else ()
+    return {*made, *([FINAL] if guard.final else [])}
+
+
+def _stated(signed: SignedState, log_key: VerifierKey) -> set[str]:
+    found: set[str] = set()
+    try:
+        if signed.keys is not None:
+            found.add(open_keys(signed.keys.encode(), log_key).text())
+        if signed.final is not None:
+            open_final(signed.final.encode(), log_key)
+            found.add(FINAL)
+    except VerifyError:
+        return found
+    return found
+
+
+async def _tip(settings: CommonSettings, guard: Guard, history: KeyHistory, shard: int) -> BlockChain:
     """The shard's chain as it ends in the block that the base covers last."""
     offset = guard.base.blocks[shard]
     if offset == NO_BLOCK:
@@ -123,18 +161,19 @@ async def _tip(settings: CommonSettings, guard: Guard, genesis: GenesisHeader, s
             raise NotaryRefusal(
                 f"ledger.blocks/{shard}", f"ends at offset {end}, the guard row covers {offset}", "restore the topic"
             )
-        block = read_block((await reader.read_at(offset)).value, settings.origin, sealer_keys(genesis))
+        block = read_block((await reader.read_at(offset)).value, settings.origin, history.sealers)
     if isinstance(block, str):
         raise NotaryRefusal(f"ledger.blocks/{shard}", f"covered block at offset {offset}: {block}", "restore the topic")
     return tip_after(*block, guard.base.state.heights[shard])
 
 
-async def _read_blocks(settings: CommonSettings, guard: Guard, log: GlobalLog, shard: int, at: int) -> int:
+async def _read_blocks(
+    settings: CommonSettings, guard: Guard, log: GlobalLog, history: KeyHistory, shard: int, at: int
+) -> int:
     """Takes the shard's blocks in up to the row's height; gives the next offset."""
     wanted = guard.state.heights[shard]
     if log.height(shard) >= wanted:
         return at
-    keys = sealer_keys(log.genesis)
     async with PartitionReader(settings, settings.topic(BLOCKS), shard, at) as reader:
         end = await reader.end_offset()
         while log.height(shard) < wanted:
@@ -146,7 +185,7 @@ async def _read_blocks(settings: CommonSettings, guard: Guard, log: GlobalLog, s
                 )
             for record in await reader.read(min(READ_RECORDS, end - at), WAIT_SECONDS):
                 at = record.offset + 1
-                block = read_block(record.value, settings.origin, keys)
+                block = read_block(record.value, settings.origin, history.sealers)
                 if not isinstance(block, str):
                     log.offer(shard, record.offset, *block)
     return at

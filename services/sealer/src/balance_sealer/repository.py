@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 from balance_verify.merkle import Node, assemble_path, consistency_nodes, fold, root_nodes
 
+from balance_sealer.changes import Change, Decision
 from balance_sealer.errors import GuardMoved
 from balance_sealer.log import Anchor, NodeHash, State
 
@@ -22,6 +23,10 @@ class Guard:
     genesis: bytes
     state: State
     base: Anchor
+    keys: tuple[str, ...] = ()
+    """Texts of the key sets behind the genesis entry's."""
+    final: bool = False
+    """Whether the log has ended with `state`."""
 
 
 class GuardRepository:
@@ -55,7 +60,8 @@ class GuardRepository:
             tuple(row["base_blocks"]),
             row["base_offset"],
         )
-        return Guard(row["origin"], row["genesis"], State(row["size"], row["root"], tuple(row["heights"])), base)
+        state = State(row["size"], row["root"], tuple(row["heights"]))
+        return Guard(row["origin"], row["genesis"], state, base, tuple(row["keys"]), row["final"])
 
     async def begin(self, guard: Guard) -> bool:
         """Writes the first row; False where there is one."""
@@ -70,27 +76,74 @@ class GuardRepository:
         )
         return bool(status == "INSERT 0 1")
 
-    async def swap(self, old: State, new: State, base: Anchor, nodes: Sequence[NodeHash] = ()) -> None:
+    async def swap(
+        self, old: State, new: State, base: Anchor, nodes: Sequence[NodeHash] = (), *, key_sets: int = 0
+    ) -> None:
         """Replaces `old` by `new`, whose published predecessor is `base`; raises where the row is not `old`.
 
-        `nodes` are those that `new` completes, kept in the same transaction.
+        `nodes` are those that `new` completes, kept in the same transaction. `key_sets`: how many the caller knows.
         """
         async with self._connection.transaction():
-            await self._swap(old, new, base)
+            await self._swap(old, new, base, key_sets)
             if nodes:
                 await self._connection.executemany(_KEEP_NODE, nodes)
 
-    async def _swap(self, old: State, new: State, base: Anchor) -> None:
+    async def _swap(self, old: State, new: State, base: Anchor, key_sets: int) -> None:
         status = await self._connection.execute(
             "UPDATE guard SET size = $1, root = $2, heights = $3, base_size = $4, base_root = $5, base_heights = $6,"
             " base_hashes = $7, base_blocks = $8, base_offset = $9, updated = now()"
-            " WHERE size = $10 AND root = $11 AND heights = $12",
+            " WHERE size = $10 AND root = $11 AND heights = $12 AND cardinality(keys) = $13 AND NOT final",
             *_state(new),
             *_anchor(base),
             *_state(old),
+            key_sets,
         )
         if status != "UPDATE 1":
             raise GuardMoved("guard row", f"is not at size {old.size} any more", "another notary is at work")
+
+    async def asked(self) -> list[Change]:
+        """What was asked for and is not carried out, oldest first."""
+        rows = await self._connection.fetch(
+            "SELECT id, kind, subject FROM change WHERE size IS NULL AND refused IS NULL ORDER BY id"
+        )
+        return [Change(row["id"], row["kind"], row["subject"]) for row in rows]
+
+    async def carry_out(self, at: State, keys: tuple[str, ...], decision: Decision) -> None:
+        """Keeps what was decided at the published state `at`, `keys` being the sets so far; before it is signed."""
+        after = (*keys, decision.keys.text()) if decision.keys else keys
+        async with self._connection.transaction():
+            status = await self._connection.execute(
+                "UPDATE guard SET keys = $1, final = $2, updated = now() WHERE size = $3 AND root = $4"
+                " AND heights = $5 AND keys = $6 AND NOT final",
+                list(after),
+                decision.freeze,
+                *_state(at),
+                list(keys),
+            )
+            if status != "UPDATE 1":
+                raise GuardMoved("guard row", f"is not at size {at.size} any more", "another notary is at work")
+            await self._connection.execute("UPDATE change SET size = $1 WHERE id = ANY($2)", at.size, decision.done)
+            for id_, reason in decision.refused.items():
+                await self._connection.execute("UPDATE change SET refused = $1 WHERE id = $2", reason, id_)
+
+
+async def ask(
+    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", changes: Sequence[tuple[str, str]]
+) -> list[int]:
+    """Leaves (kind, subject) for the notary, all or none, so that it carries them out together; gives their ids."""
+    async with connection.transaction():
+        return [
+            int(await connection.fetchval("INSERT INTO change (kind, subject) VALUES ($1, $2) RETURNING id", *each))
+            for each in changes
+        ]
+
+
+async def outcome(
+    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", ids: Sequence[int]
+) -> list[tuple[int | None, str | None]]:
+    """(size, reason of refusal) of what was asked for; both None while the notary has not come to it."""
+    rows = await connection.fetch("SELECT size, refused FROM change WHERE id = ANY($1) ORDER BY id", list(ids))
+    return [(row["size"], row["refused"]) for row in rows]
 
 
 _KEEP_NODE = (

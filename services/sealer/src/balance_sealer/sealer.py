@@ -16,23 +16,27 @@ from balance_chain.core.times import parse_ms
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.shards import ShardRunner
 from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_chain.runtime.telemetry import batch_span
 from balance_verify.entry import BlockHeader, entry_hash
-from balance_verify.note import VerifierKey
+from balance_verify.keyset import KeyHistory
+from balance_verify.note import SigningKey
 
 from balance_sealer import metrics
 from balance_sealer.blocks import SealedBlock, build_block, chain_after, fitting, read_block
-from balance_sealer.checkpoints import Covered, read_covered, sealer_keys
-from balance_sealer.errors import BrokenChain, GenesisMissing
+from balance_sealer.checkpoints import Covered, read_covered
+from balance_sealer.errors import BrokenChain, GenesisMissing, LogEnded
 from balance_sealer.settings import SealerSettings
 
 GROUP = "balance-sealer"
 IDLE_SECONDS = 1.0
 WALK_BACK_RECORDS = 8
+WATCH_SECONDS = 2.0
+"""Time between two looks for a new key set or the log's end."""
 
 Clock = Callable[[], int]
 """Milliseconds since 1970."""
@@ -53,7 +57,7 @@ class Sealer:
         self._settings = settings
         self._health = health
         self._clock = clock
-        self._key = keys.sealer
+        self._keys = keys.path
         self._log_key = keys.log_vkey
         self._runner = ShardRunner(settings, GROUP, settings.topic(EVENTS), self.seal_shard, health)
         self.run = self._runner.run
@@ -63,21 +67,29 @@ class Sealer:
         writer = TailWriter(self._settings, self._settings.topic(BLOCKS), shard)
         try:
             covered = await read_covered(self._settings, self._log_key)
-            chain = await self._open(writer, covered, shard)
+            watch = KeyWatch(self._settings, self._log_key)
+            history = await watch.refresh()
+            chain = await self._open(writer, covered, history, shard)
+            key = self._key_for(history, chain)
             metrics.HEIGHT.labels(str(shard)).set(chain.height)
             _log.info("shard_opened", shard=shard, height=chain.height, next_offset=chain.next_offset)
             async with PartitionReader(
                 self._settings, self._settings.topic(EVENTS), shard, chain.next_offset
             ) as reader:
-                await self.seal_chain(chain, reader, writer)
+                await self.seal_chain(chain, reader, writer, key, watch)
         finally:
             await writer.close()
 
-    async def _open(self, writer: TailWriter, covered: Covered, shard: int) -> BlockChain:
+    def _key_for(self, history: KeyHistory, chain: BlockChain) -> SigningKey:
+        """The key in the directory as it is now, which must hold for the next block."""
+        key = KeyDirectory.load(self._keys).signing_key("sealer")
+        if key.vkey not in history.sealers(chain.shard, chain.height + 1):
+            told = history.explain(key.vkey.id)
+            raise BrokenChain("sealer.skey", told, "use a key that holds (balance-chain keys list)")
+        return key
+
+    async def _open(self, writer: TailWriter, covered: Covered, history: KeyHistory, shard: int) -> BlockChain:
         """The chain that ends in the shard's last counting block."""
-        keys = sealer_keys(covered.genesis)
-        if self._key.vkey not in keys:
-            raise BrokenChain("sealer.skey", f"{self._key.vkey.id} is not named in the genesis entry", "use its key")
         height = covered.heights[shard]
         last = await writer.open()
         if last is None:
@@ -88,14 +100,14 @@ class Sealer:
                     f"ledger.blocks/{shard}", "is empty", "if this is the ledger's beginning, set BALANCE_GENESIS=1"
                 )
             return BlockChain(shard)
-        chain = await self._chain_at(writer.next_offset, shard, keys)
+        chain = await self._chain_at(writer.next_offset, shard, history)
         if chain.height < height:
             raise BrokenChain(
                 f"ledger.blocks/{shard}", f"ends at height {chain.height}, checkpoints cover {height}", "restore it"
             )
         return chain
 
-    async def _chain_at(self, end: int, shard: int, keys: tuple[VerifierKey, ...]) -> BlockChain:
+    async def _chain_at(self, end: int, shard: int, history: KeyHistory) -> BlockChain:
         """Walks back from the tail to a block that another builds on, then goes on by the rule of counting."""
         topic = self._settings.topic(BLOCKS)
         span = WALK_BACK_RECORDS
@@ -106,7 +118,7 @@ class Sealer:
                 at = begin
                 while at < end:
                     records = await reader.read(end - at, IDLE_SECONDS)
-                    blocks += self._readable(records, shard, keys)
+                    blocks += self._readable(records, shard, history)
                     at = records[-1].offset + 1 if records else at
             firm = _built_on(blocks)
             if firm is not None:
@@ -126,23 +138,27 @@ class Sealer:
             return chain
 
     def _readable(
-        self, records: list[ConsumerRecord], shard: int, keys: tuple[VerifierKey, ...]
+        self, records: list[ConsumerRecord], shard: int, history: KeyHistory
     ) -> list[tuple[BlockHeader, bytes]]:
         found: list[tuple[BlockHeader, bytes]] = []
         for record in records:
-            block = read_block(record.value, self._settings.origin, keys)
+            block = read_block(record.value, self._settings.origin, history.sealers)
             if isinstance(block, str):
                 _log.warning("block_not_counting", shard=shard, offset=record.offset, reason=block)
             elif block[0].shard == shard:
                 found.append(block)
         return found
 
-    async def seal_chain(self, chain: BlockChain, reader: PartitionReader, writer: TailWriter) -> None:
+    async def seal_chain(
+        self, chain: BlockChain, reader: PartitionReader, writer: TailWriter, key: SigningKey, watch: KeyWatch
+    ) -> None:
         """Goes on from the chain's end for ever; `writer` is open at the tail that the chain ends in.
 
         In a backlog the next block is read and hashed while the one before it is on its way; it is sent only
-        after that one's acknowledgement.
+        after that one's acknowledgement. A new key set ends it, so that the chain and its key are looked at anew.
         """
+        known = watch.history
+        watched = time.monotonic()
         limits = self._settings
         pending: list[ConsumerRecord] = []
         held_bytes = 0
@@ -151,6 +167,12 @@ class Sealer:
         on_its_way: asyncio.Task[None] | None = None
         try:
             while True:
+                if watch.final is not None:
+                    raise LogEnded("the log", f"has ended for ever at size {watch.final.size}", "use its successor")
+                if time.monotonic() - watched >= WATCH_SECONDS:
+                    if await watch.refresh() != known:
+                        raise BrokenChain("keys", "have changed", "the shard is opened anew by itself")
+                    watched = time.monotonic()
                 wait = max(0.0, due - time.monotonic()) if pending else IDLE_SECONDS
                 records = await reader.read(limits.max_events - len(pending), wait)
                 if records:
@@ -164,7 +186,7 @@ class Sealer:
                     count = len(pending)
                     if held_bytes > limits.max_bytes:
                         count = fitting([len(record.value) for record in pending], count, limits.max_bytes)
-                    block = self._build(chain, pending[:count])
+                    block = self._build(chain, pending[:count], key)
                     if on_its_way is not None:
                         await on_its_way
                         sealed = block.header.from_
@@ -186,9 +208,9 @@ class Sealer:
                 on_its_way.cancel()
                 await asyncio.wait({on_its_way})
 
-    def _build(self, chain: BlockChain, records: list[ConsumerRecord]) -> SealedBlock:
+    def _build(self, chain: BlockChain, records: list[ConsumerRecord], key: SigningKey) -> SealedBlock:
         values = [record.value for record in records]
-        return build_block(chain, values, origin=self._settings.origin, now_ms=self._clock(), key=self._key)
+        return build_block(chain, values, origin=self._settings.origin, now_ms=self._clock(), key=key)
 
     async def _append(self, writer: TailWriter, block: SealedBlock, records: list[ConsumerRecord]) -> None:
         shard = str(block.header.shard)

@@ -34,7 +34,7 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
     "block_not_counting": ("区块不计入", "A block does not extend its chain and does not count"),
     "block_header": ("区块头有误", "A block header does not fit its chain"),
     "block_time": ("区块时间倒退", "A block's time goes back"),
-    "block_signature": ("区块签名无效", "A block is not signed by the sealer of the genesis entry"),
+    "block_signature": ("区块签名无效", "A block is not signed by a sealer's key that holds at its place"),
     "leaf": ("事件哈希不符", "A leaf of a block is not the hash of its event"),
     "leaf_count": ("叶子数不符", "A block holds more or fewer leaves than its header says"),
     "root": ("区块根不符", "A block's root is not the root of its leaves"),
@@ -46,6 +46,8 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
     "checkpoint_coverage": ("检查点覆盖有误", "A checkpoint covers blocks that do not exist"),
     "checkpoint_size": ("检查点大小不符", "A checkpoint's size is not the number of its entries"),
     "checkpoint_root": ("检查点根不符", "A checkpoint's root is not the root of its entries"),
+    "key_set": ("密钥集无效", "A key set or the end of the log does not follow from what was before"),
+    "after_final": ("日志冻结后增长", "The log goes on after the end that its key has signed"),
     "genesis": ("创世条目有误", "The genesis entry is not what the format demands"),
 }
 """What each code means, in Chinese and English."""

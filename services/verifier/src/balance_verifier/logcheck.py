@@ -7,22 +7,20 @@ itself, so every checkpoint that counts is consistent with every other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from balance_chain.core.counting import NONE_YET, CheckpointCounter
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
+from balance_verify.final import open_final
+from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_keys
 from balance_verify.merkle import CompactRange, leaf_hash
 from balance_verify.note import SignedNote, VerifierKey, open_note
 from balance_verify.policy import Policy
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_verifier.findings import NOT_COUNTING, Finding
-
-SEALER_NAME: Final = "/sealer"
-"""A sealer's key is named `<origin>/sealer`."""
 
 
 class LogState(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +34,10 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     range: tuple[bytes, ...] = ()
     checkpoints: int = 0
     genesis: bytes = b""
+    keys: tuple[str, ...] = ()
+    """Texts of the key sets behind the genesis entry's."""
+    final: bool = False
+    """Whether the log has ended with this checkpoint."""
 
 
 class NodeRow(msgspec.Struct, frozen=True):
@@ -54,6 +56,8 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     root: bytes
     heights: tuple[int, ...]
     note: str
+    keys: str | None = None
+    final: str | None = None
     cosigners: tuple[str, ...] = ()
     """Ids of the policy's witnesses whose cosignatures are on the note."""
     quorum: bool = False
@@ -94,10 +98,9 @@ def genesis_of(entry_bytes: bytes) -> GenesisHeader:
     return Entry.parse(entry_bytes).genesis_header()
 
 
-def sealers_of(genesis: GenesisHeader) -> dict[str, VerifierKey]:
-    """The keys that may sign blocks, by id: those of the genesis entry that are named as the sealer's."""
-    keys = [VerifierKey.parse(text) for text in genesis.keys]
-    return {key.id: key for key in keys if key.name == genesis.origin + SEALER_NAME}
+def history_of(state: LogState) -> KeyHistory:
+    """The log's keys as they were verified up to this state, which has the genesis entry."""
+    return KeyHistory.begin(genesis_of(state.genesis), state.keys)
 
 
 class LogCheck:
@@ -160,7 +163,7 @@ class LogCheck:
             entry = Entry.parse(entry_bytes)
             header = entry.genesis_header()
             entry.verify(self._key)
-            sealers = sealers_of(header)
+            sealers = KeySet.of_genesis(header).at(SEALER, 1)
         except VerifyError as error:
             return self._skip(state, self._finding("genesis", place, f"an entry signed by {self._key.id}", str(error)))
         none = (NONE_YET,) * self._shards
@@ -187,6 +190,46 @@ class LogCheck:
             if new > old
         ]
 
+    def statement(self, state: LogState, opened: Opened) -> Advance | Skipped:
+        """A record that states a key set or the log's end, beside the last checkpoint once more."""
+        place, record, checkpoint = f"{self._place}{opened.pos}", opened.record, opened.checkpoint
+        # (3) it states the last checkpoint that counts
+        due, got = (state.size, state.root, state.heights), (checkpoint.size, checkpoint.root, record.heights)
+        if got != due or state.final:
+            ended = " for ever" if state.final else ""
+            expected, found = (f"size {size} root {root.hex()} heights {h}" for size, root, h in (due, got))
+            return self._skip(state, self._finding("key_set", place, expected + ended, found))
+        texts, detail = state.keys, ""
+        try:
+            # (4) the key set is signed by the log's key, of this size, and can follow the one before
+            if record.keys is not None:
+                text = open_keys(record.keys.encode(), self._key).text()
+                if text in state.keys:
+                    finding = self._finding(
+                        "checkpoint_not_counting", place, "a new key set", "one again", severity=NOT_COUNTING
+                    )
+                    return self._skip(state, finding)
+                detail = history_of(state).last.text()
+                history_of(state).taking_note(record.keys, self._key, checkpoint.size, record.heights)
+                texts = (*texts, text)
+            # (5) the end is signed by the log's key and names this checkpoint
+            if record.final is not None and open_final(record.final.encode(), self._key) != checkpoint:
+                finding = self._finding("key_set", place, f"the end at size {state.size}", "the end at another size")
+                return self._skip(state, finding)
+        except VerifyError as error:
+            finding = self._finding("key_set", place, "a statement that can follow", str(error), detail)
+            return self._skip(state, finding)
+        after = msgspec.structs.replace(
+            state,
+            next=opened.pos + 1,
+            signers=tuple(sorted(opened.signers | set(state.signers))),
+            checkpoints=state.checkpoints + 1,
+            keys=texts,
+            final=record.final is not None,
+        )
+        row = CheckpointRow(opened.pos, state.size, state.root, state.heights, record.note, record.keys, record.final)
+        return Advance(after, row, (), state.size)
+
     def never_came(self, state: LogState, opened: Opened, shard: int, height: int) -> Skipped:
         """The checkpoint covers a height that `ledger.blocks` does not have."""
         return self._skip(
@@ -203,6 +246,10 @@ class LogCheck:
         """Steps (4) to (6), with the entries of the blocks that it adds in log order."""
         counter = CheckpointCounter(state.size, state.root, state.heights, frozenset(state.signers))
         size, root, heights = opened.checkpoint.size, opened.checkpoint.root, opened.record.heights
+        # A log that has ended does not grow.
+        if state.final and size > state.size:
+            place = f"{self._place}{opened.pos}"
+            return self._skip(state, self._finding("after_final", place, f"size {state.size} for ever", f"size {size}"))
         # (4) the rule of counting; whether it is consistent is found out in the next steps
         reason = counter.check(size, root, heights, opened.signers, consistent=True)
         same = (size, root, heights) == (state.size, state.root, state.heights)
@@ -246,6 +293,8 @@ class LogCheck:
             range=tuple(tree.hashes),
             checkpoints=state.checkpoints + 1,
             genesis=state.genesis,
+            keys=state.keys,
+            final=state.final,
         )
         row = CheckpointRow(
             opened.pos,

@@ -67,6 +67,8 @@ class LogWorker:
                 await self._take(offset, value, stop)
         elif not self.state.genesis:
             await self._commit(self._check.genesis(self.state, opened), [])
+        elif opened.record.keys is not None or opened.record.final is not None:
+            await self._commit(self._check.statement(self.state, opened), [])
         else:
             await self._take_later(opened, stop)
 

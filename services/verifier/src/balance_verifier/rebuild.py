@@ -15,6 +15,8 @@ from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS, EVENTS
 from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.health import Health
+from balance_chain.runtime.kafka import topic_ends
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.rebuild import (
     SHADOW,
     RebuildRefused,
@@ -24,10 +26,9 @@ from balance_chain.runtime.rebuild import (
     count_rows,
     drop_replaced,
     swap_schemas,
-    topic_ends,
 )
 
-from balance_verifier.logcheck import genesis_of, sealers_of
+from balance_verifier.logcheck import history_of
 from balance_verifier.logworker import LogWorker
 from balance_verifier.repository import Connection as Proxy
 from balance_verifier.repository import Repository
@@ -152,8 +153,9 @@ class _Builder:
         async def shard(number: int) -> None:
             await first(log_worker.known, stop)
             if not stop.is_set():
-                sealers = sealers_of(genesis_of(log_worker.state.genesis))
-                await ShardWorker(settings, repository, health, number, sealers, committed).run(stop)
+                state = log_worker.state
+                watch = KeyWatch(settings, self._key, history_of(state), state.next)
+                await ShardWorker(settings, repository, health, number, watch, committed).run(stop)
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -7,7 +7,6 @@ everything after rests on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -15,8 +14,8 @@ from balance_chain.core.canonical import NotCanonical, decode_event, encode_even
 from balance_chain.core.counting import BlockChain, EventCounter
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import SealerKeys
 from balance_verify.merkle import leaf_hash, tree_root
-from balance_verify.note import VerifierKey
 from balance_verify.topicvalues import BlockRecord
 
 from balance_verifier.findings import CRITICAL, NOT_COUNTING, Finding
@@ -31,6 +30,10 @@ class Waiting(msgspec.Struct, frozen=True):
     needs: int
 
 
+class Unrecognised(msgspec.Struct, frozen=True):
+    """The block's signer holds by no key set that the caller knows: it may know all of them only after a look."""
+
+
 class ShardCheck:
     """The recomputation of one shard, from a committed state on."""
 
@@ -40,7 +43,7 @@ class ShardCheck:
         pending_leaves: bytes,
         *,
         origin: str,
-        sealers: Mapping[str, VerifierKey],
+        sealers: SealerKeys,
         events_topic: str,
         blocks_topic: str,
     ) -> None:
@@ -160,8 +163,13 @@ class ShardCheck:
             return row, []
         return row, [DigestRow(a, d, self._shard, offset) for a, d in sorted(set(digests_in(event.data)))]
 
-    def take_block(self, offset: int, value: bytes) -> BlockRow | Waiting | Finding:
-        """Check the next block record in numbered steps; a `Finding` that halts leaves the state as it was."""
+    def take_block(
+        self, offset: int, value: bytes, *, keys_current: bool = True
+    ) -> BlockRow | Waiting | Unrecognised | Finding:
+        """Check the next block record in numbered steps; a `Finding` that halts leaves the state as it was.
+
+        `keys_current`: whether the key sets known to `sealers` are at least those published before this record.
+        """
         place = f"{self._blocks_place}{offset}"
         # (0) no block record is missing before this one
         if offset != self._blocks_next:
@@ -179,10 +187,13 @@ class ShardCheck:
             header = entry.block_header()
         except VerifyError as error:
             return self._skip(self._finding("block_unreadable", place, "a block record", str(error)))
-        # (2) the sealer of the genesis entry has signed it, for this log
-        sealer = self._sealers.get(entry.key)
+        # (2) a sealer's key that holds at its place has signed it, for this log
+        sealers = {key.id: key for key in self._sealers(self._shard, header.height)}
+        sealer = sealers.get(entry.key)
         if sealer is None:
-            known = ", ".join(sorted(self._sealers)) or "none"
+            if not keys_current:
+                return Unrecognised()
+            known = ", ".join(sorted(sealers)) or "none"
             return self._skip(self._finding("block_signature", place, f"signer {known}", f"signer {entry.key}"))
         try:
             entry.verify(sealer)

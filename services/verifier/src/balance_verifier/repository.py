@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 import asyncpg
 import msgspec
+from balance_verify.keyset import KeyHistory
 
 from balance_verifier.errors import NotFound, PositionMoved
 from balance_verifier.findings import Finding
-from balance_verifier.logcheck import Advance, LogState
+from balance_verifier.logcheck import Advance, LogState, history_of
 from balance_verifier.rows import BlockRow, DigestRow, EventRow, ShardState
+from balance_verifier.undo import undo_blocks
 
 Pool = asyncpg.Pool
 Connection = asyncpg.pool.PoolConnectionProxy
@@ -92,14 +94,19 @@ class Repository:
         if row is None:
             raise NotFound("log", "has no position row", "prepare the projection first")
         values = dict(row)
-        for name in ("heights", "signers", "range"):
+        for name in ("heights", "signers", "range", "keys"):
             values[name] = tuple(values[name])
         return LogState(**values)
 
-    async def commit_shard(self, batch: ShardBatch, after: ShardState) -> None:
-        """Write a batch of a shard and move its position, or raise `PositionMoved` and write nothing."""
+    async def commit_shard(self, batch: ShardBatch, after: ShardState, keys: KeyHistory) -> None:
+        """Write a batch of a shard and move its position, or raise `PositionMoved` and write nothing.
+
+        `keys` are those by which its blocks were judged; the log may have taken a later set since.
+        """
         before = batch.before
         async with self._transaction() as connection:
+            if await connection.fetchval("SELECT cardinality(keys) FROM log") > len(keys.sets) - 1:
+                raise PositionMoved(f"shard {before.shard}", "has been read by old keys", "load the state again")
             moved = await connection.execute(
                 f"UPDATE shard SET ({', '.join(_SHARD_COLUMNS)}) = ({_marks(len(_SHARD_COLUMNS))}) "  # noqa: S608
                 f"WHERE shard = $1 AND events_next = ${len(_SHARD_COLUMNS) + 1} "
@@ -126,8 +133,8 @@ class Repository:
             await self._move_log(connection, before, advance.state)
             row = advance.checkpoint
             await connection.execute(
-                "INSERT INTO checkpoint (pos, size, root, heights, note, cosigners, quorum)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "INSERT INTO checkpoint (pos, size, root, heights, note, keys, final, cosigners, quorum)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 *msgspec.structs.astuple(row),
             )
             await connection.copy_records_to_table(
@@ -146,6 +153,8 @@ class Repository:
                     index,
                 )
                 index += last - first + 1
+            if advance.state.keys != before.keys:
+                await undo_blocks(connection, history_of(advance.state))
 
     async def skip_checkpoint(self, before: LogState, after: LogState, finding: Finding | None) -> None:
         """Move behind a checkpoint that does not count, and say why where something is wrong."""

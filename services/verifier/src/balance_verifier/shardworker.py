@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
 
 from aiokafka import ConsumerRecord
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
-from balance_verify.note import VerifierKey
 
 from balance_verifier import metrics
 from balance_verifier.findings import Finding
 from balance_verifier.rawcomparison import RawComparison
-from balance_verifier.recompute import ShardCheck, Waiting
+from balance_verifier.recompute import ShardCheck, Unrecognised, Waiting
 from balance_verifier.repository import Repository, ShardBatch
 from balance_verifier.settings import WorkerSettings
 
@@ -46,15 +45,17 @@ class ShardWorker:
         repository: Repository,
         health: Health,
         shard: int,
-        sealers: Mapping[str, VerifierKey],
+        watch: KeyWatch,
         committed: asyncio.Event,
     ) -> None:
-        """`committed` is set after each commit: the log's loop may be waiting for this shard."""
+        """`watch` knows the key sets up to the log's committed position. `committed` is set after each commit: the
+        log's loop may be waiting for this shard.
+        """
         self._settings = settings
         self._repository = repository
         self._health = health
         self._shard = shard
-        self._sealers = sealers
+        self._watch = watch
         self._committed = committed
         self._blocks: deque[ConsumerRecord] = deque()
 
@@ -71,7 +72,7 @@ class ShardWorker:
             state,
             leaves,
             origin=settings.origin,
-            sealers=self._sealers,
+            sealers=lambda shard, height: self._watch.history.sealers(shard, height),
             events_topic=EVENTS,
             blocks_topic=BLOCKS,
         )
@@ -100,7 +101,11 @@ class ShardWorker:
         if len(self._blocks) < settings.verifier_batch_blocks:
             wait = 0.0 if records else settings.verifier_poll_seconds
             self._blocks += await blocks.read(settings.verifier_batch_blocks, wait)
-        outcome = self._take_blocks(check, batch)
+        outcome = self._take_blocks(check, batch, keys_current=False)
+        if isinstance(outcome, Unrecognised):
+            # Whatever key set came before the blocks in hand is on the topic by now.
+            await self._watch.refresh()
+            outcome = self._take_blocks(check, batch, keys_current=True)
         if isinstance(outcome, Waiting) and not records:
             missing = await self._missing_events(outcome.needs, events)
             batch.findings += [missing] if missing else []
@@ -110,7 +115,7 @@ class ShardWorker:
         batch.findings += await raw.compare(batch.events)
         if batch.events or batch.blocks or check.state() != batch.before:
             hit("verifier.before_commit")
-            await self._repository.commit_shard(batch, check.state())
+            await self._repository.commit_shard(batch, check.state(), self._watch.history)
             hit("verifier.after_commit")
             metrics.EVENTS.labels(self._shard).inc(len(batch.events))
             metrics.BLOCKS.labels(self._shard).inc(len(batch.blocks))
@@ -144,12 +149,14 @@ class ShardWorker:
             batch.digests += digests
         return None
 
-    def _take_blocks(self, check: ShardCheck, batch: ShardBatch) -> Finding | Waiting | None:
+    def _take_blocks(
+        self, check: ShardCheck, batch: ShardBatch, *, keys_current: bool
+    ) -> Finding | Waiting | Unrecognised | None:
         """Takes blocks until there are no more, one must wait for events, or one halts the shard."""
         while self._blocks:
             record = self._blocks[0]
-            outcome = check.take_block(record.offset, record.value or b"")
-            if isinstance(outcome, Waiting):
+            outcome = check.take_block(record.offset, record.value or b"", keys_current=keys_current)
+            if isinstance(outcome, (Waiting, Unrecognised)):
                 return outcome
             if isinstance(outcome, Finding):
                 batch.findings.append(outcome)

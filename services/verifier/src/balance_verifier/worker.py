@@ -13,6 +13,7 @@ from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import KafkaUnavailable, PositionGone
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.policyfile import load_policy
 from balance_chain.runtime.service import Service, pause
@@ -21,7 +22,7 @@ from balance_chain.runtime.topics import topic_problems
 from balance_verifier import metrics
 from balance_verifier.errors import PositionMoved
 from balance_verifier.findings import Finding
-from balance_verifier.logcheck import genesis_of, sealers_of
+from balance_verifier.logcheck import history_of
 from balance_verifier.logworker import PART as LOG_PART
 from balance_verifier.logworker import LogWorker
 from balance_verifier.publisher import PART as ALERTS_PART
@@ -54,8 +55,9 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
             await first(log_worker.known, stop)
             if stop.is_set():
                 return
-            sealers = sealers_of(genesis_of(log_worker.state.genesis))
-            await ShardWorker(settings, repository, health, number, sealers, committed).run(stop)
+            state = log_worker.state
+            watch = KeyWatch(settings, log_key, history_of(state), state.next)
+            await ShardWorker(settings, repository, health, number, watch, committed).run(stop)
 
         loop = _Loop(settings, repository, health, stop)
         await loop.keep("start", lambda: repository.prepare(settings.partitions))

@@ -132,9 +132,10 @@ class Follows:
         """Read the member `follows`."""
         if not isinstance(value, dict):
             raise MalformedError("header.follows", "not an object", "give origin, root and size")
-        members = exact_keys(value, "header.follows", _FOLLOWS_KEYS)
         where = "header.follows"
-        return cls(text_of(members, "origin", where), text_of(members, "root", where), integer_of(members, "size", where))
+        members = exact_keys(value, where, _FOLLOWS_KEYS)
+        origin, root = text_of(members, "origin", where), text_of(members, "root", where)
+        return cls(origin, root, integer_of(members, "size", where))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -21,7 +21,7 @@ _LEAF: Final = b"\x00"
 
 
 def check_entry(
-    place: str, entry_bytes: bytes, sealers: Mapping[str, VerifierKey], origin: str
+    place: str, entry_bytes: bytes, sealers: Sequence[VerifierKey], origin: str
 ) -> tuple[BlockHeader | None, list[Fault]]:
     """The header of a block's entry, where it can be read, and what is wrong with its form, signature or log."""
     try:
@@ -31,7 +31,7 @@ def check_entry(
         return None, [fault_of(place, "entry", "an entry of a block", error)]
     faults = []
     try:
-        entry.verify(*sealers.values())
+        entry.verify(*sealers)
     except VerifyError as error:
         faults.append(fault_of(place, "sealer's signature", "a signature by the sealer", error))
     if header.origin != origin:

@@ -16,6 +16,7 @@ from balance_chain.runtime.killpoints import hit
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_keys
 from balance_verify.merkle import CompactRange, leaf_hash, root_nodes
 from balance_verify.note import VerifierKey, open_note
 from balance_verify.tiles import ENTRIES, TILE_WIDTH, TileBuilder, TileReader, encode_bundle, parse_bundle, tile_at
@@ -39,7 +40,7 @@ from balance_verifier.archive.reading import TileFetcher, open_archive, read_rec
 from balance_verifier.archive.source import ArchiveSource, SourceCheckpoint
 from balance_verifier.archive.stores import Store
 from balance_verifier.errors import ArchiveRefused
-from balance_verifier.logcheck import genesis_of, sealers_of
+from balance_verifier.logcheck import genesis_of
 
 STRETCH_BYTES: Final = 64 * 1024 * 1024
 """Event bytes after which a stretch ends and is published, at the next checkpoint."""
@@ -85,7 +86,8 @@ class Exporter:
         self._log_key = log_key
         self._advance = advance
         self._done = Exported()
-        self._sealers: dict[str, VerifierKey] = {}
+
+    _keys: KeyHistory
 
     def begin(self) -> int:
         """Open the archive; the log's size in it."""
@@ -120,7 +122,7 @@ class Exporter:
             raise ArchiveRefused(
                 "tile/", "do not give the root of the checkpoint beside them", "run fsck on the archive"
             )
-        self._sealers = sealers_of(opened.header)
+        self._keys = KeyHistory.begin(opened.header)
         self._done.size, self._done.root = size, head.root
         part = size % TILE_WIDTH
         tile = tile_at(ENTRIES, size // TILE_WIDTH, size) if part else None
@@ -149,6 +151,9 @@ class Exporter:
                 f"archive: size {tip.size} root {self._done.root}; projection: {got}",
                 "wait until the verifier has caught up; if it has, find out which of the two was changed",
             )
+        for keys in map(KeySet.parse, await self._source.key_sets()):
+            if keys.size <= tip.size:
+                self._keys = self._keys.taking(keys)
         for shard, height in enumerate(tip.heights):
             tip.chains.append(await self._chain_end(shard, height))
 
@@ -179,7 +184,17 @@ class Exporter:
             raise ArchiveRefused(place, str(error), "find out who changed the projection") from None
         _agree(place, "size and root", f"{tip.size} {tip.range.root().hex()}", f"{said.size} {said.root.hex()}")
         tip.heights = checkpoint.heights
-        tip.lines.append(CheckpointRecord(checkpoint.heights, checkpoint.note, checkpoint.genesis).encode())
+        if checkpoint.keys is not None:
+            try:
+                if open_keys(checkpoint.keys.encode(), self._log_key) not in self._keys.sets:
+                    self._keys = self._keys.taking_note(checkpoint.keys, self._log_key, tip.size, checkpoint.heights)
+            except VerifyError as error:
+                raise ArchiveRefused(place, f"key set: {error}", "find out who changed the projection") from None
+        tip.lines.append(
+            CheckpointRecord(
+                checkpoint.heights, checkpoint.note, checkpoint.genesis, checkpoint.keys, checkpoint.final
+            ).encode()
+        )
         tip.records += 1
         if len(tip.lines) == TILE_WIDTH:
             self._store.put(records_path(tip.records // TILE_WIDTH - 1, TILE_WIDTH), encode_records(tip.lines))
@@ -195,7 +210,7 @@ class Exporter:
         except VerifyError as error:
             raise ArchiveRefused("genesis", str(error), "use this log's key and database") from None
         genesis = genesis_of(checkpoint.genesis)
-        self._sealers = sealers_of(genesis)
+        self._keys = KeyHistory.begin(genesis)
         tip.chains = [BlockChain(shard) for shard in range(genesis.shards)]
         tip.genesis = checkpoint.genesis
         self._store.put(GENESIS, checkpoint.genesis)
@@ -207,7 +222,7 @@ class Exporter:
         place = f"block {shard}/{height}"
         if block is None:
             raise ArchiveRefused(place, "is not in the projection", "rebuild the projection")
-        header, faults = check_entry(place, block.entry, self._sealers, self._log_key.name)
+        header, faults = check_entry(place, block.entry, self._keys.last.at(SEALER, tip.size), self._log_key.name)
         events = encode_events(block.events)
         if header is not None:
             if (reason := tip.chains[shard].check(header, block.entry)) is not None:

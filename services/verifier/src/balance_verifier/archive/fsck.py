@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -19,6 +19,7 @@ from typing import Final, Protocol, TypeVar
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader, entry_hash
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import KeyHistory, KeySet
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import SignedNote, VerifierKey, open_note
 from balance_verify.policy import Policy
@@ -32,7 +33,6 @@ from balance_verifier.archive.stores import Store, open_store
 from balance_verifier.archive.strays import check_strays
 from balance_verifier.archive.units import EntriesResult, Job, RecordsResult, Signed, check_entries, check_records
 from balance_verifier.errors import ArchiveUnreadable
-from balance_verifier.logcheck import sealers_of
 
 UNIT_ENTRIES: Final = 16
 """Log entries a unit of work takes; a divisor of a bundle's 256."""
@@ -120,10 +120,10 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
     opened = _open(store, options.log_key, report)
     if opened is not None:
         key, header, head, note = opened
-        sealers = tuple(str(sealer) for sealer in sealers_of(header).values())
-        job = Job(location, header.origin, str(key), sealers, head.size)
+        job = Job(location, header.origin, str(key), KeySet.of_genesis(header), head.size)
         with _pool(options.jobs) as pool:
             records = _records(pool, job, store, head, note, header, report, options)
+            job = replace(job, keys=_keys(records, header, key, report))
             _log(pool, job, store, records, header.shards, report, options, advance)
         strays = check_strays(store, head, note)
         report.faults += strays.faults
@@ -216,6 +216,19 @@ def _records(
         if due != got or last.note.encode() != note:
             report.faults.append(Fault(last.place, "last checkpoint is the archive's", due, got))
     return records
+
+
+def _keys(records: list[Signed | None], header: GenesisHeader, key: VerifierKey, report: Report) -> KeySet:
+    """The last key set; each must follow from the one before and belong to its checkpoint."""
+    history = KeyHistory.begin(header)
+    for record in records:
+        if record is None or record.keys is None:
+            continue
+        try:
+            history = history.taking_note(record.keys, key, record.size, record.heights)
+        except VerifyError as error:
+            report.faults.append(fault_of(record.place, "key set", "a set that can follow", error))
+    return history.last
 
 
 def _log(

@@ -14,6 +14,8 @@ class SourceCheckpoint(msgspec.Struct, frozen=True):
     heights: tuple[int, ...]
     note: str
     genesis: bytes | None = None
+    keys: str | None = None
+    final: str | None = None
 
 
 class SourceBlock(msgspec.Struct, frozen=True):
@@ -39,13 +41,27 @@ class ArchiveSource:
     async def checkpoints(self, first: int, limit: int) -> list[SourceCheckpoint]:
         """Counting checkpoints by their order, from number `first` on."""
         rows = await self._pool.fetch(
-            "SELECT size, root, heights, note FROM checkpoint ORDER BY pos OFFSET $1 LIMIT $2", first, limit
+            "SELECT size, root, heights, note, keys, final FROM checkpoint ORDER BY pos OFFSET $1 LIMIT $2",
+            first,
+            limit,
         )
         genesis = await self._pool.fetchval("SELECT genesis FROM log") if first == 0 else None
         return [
-            SourceCheckpoint(row["size"], row["root"], tuple(row["heights"]), row["note"], None if number else genesis)
+            SourceCheckpoint(
+                row["size"],
+                row["root"],
+                tuple(row["heights"]),
+                row["note"],
+                None if number else genesis,
+                row["keys"],
+                row["final"],
+            )
             for number, row in enumerate(rows)
         ]
+
+    async def key_sets(self) -> list[str]:
+        """The texts of the key sets behind the genesis entry's."""
+        return list(await self._pool.fetchval("SELECT keys FROM log") or ())
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         """One block and its events."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import BlockHeader, entry_hash
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import SEALER, KeySet
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey, open_note
 from balance_verify.tiles import ENTRIES, TILE_WIDTH, parse_bundle, tile_at
@@ -25,12 +26,12 @@ from balance_verifier.errors import ArchiveUnreadable
 
 @dataclass(frozen=True)
 class Job:
-    """What every unit of one run shares; keys as vkey text."""
+    """What every unit of one run shares; the log's key as vkey text."""
 
     location: str
     origin: str
     log_key: str
-    sealers: tuple[str, ...]
+    keys: KeySet
     size: int
 
 
@@ -44,6 +45,8 @@ class Signed:
     heights: tuple[int, ...]
     note: str
     genesis: bytes | None
+    keys: str | None = None
+    final: str | None = None
 
 
 @dataclass
@@ -104,7 +107,16 @@ def check_records(job: Job, index: int, width: int) -> RecordsResult:
         if checkpoint.origin != job.origin:
             result.faults.append(Fault(place, "checkpoint origin", job.origin, checkpoint.origin))
         result.records.append(
-            Signed(place, checkpoint.size, checkpoint.root, record.heights, record.note, record.genesis)
+            Signed(
+                place,
+                checkpoint.size,
+                checkpoint.root,
+                record.heights,
+                record.note,
+                record.genesis,
+                record.keys,
+                record.final,
+            )
         )
     return result
 
@@ -124,11 +136,10 @@ def check_entries(job: Job, first: int, end: int) -> EntriesResult:
             result.faults.append(fault_of(bundle.path, "entry bundle", f"{bundle.width} entries", error))
         result.entries = [None] * (end - first)
         return result
-    sealers = {key.id: key for key in map(VerifierKey.parse, job.sealers)}
     for number, entry in enumerate(entries, first):
         header = None
         if number:
-            header, faults = check_entry(entry_place(number, job.size), entry, sealers, job.origin)
+            header, faults = check_entry(entry_place(number, job.size), entry, job.keys.at(SEALER, number), job.origin)
             result.faults += faults
         result.entries.append(EntryFacts(leaf_hash(entry), entry_hash(entry), header))
         result.bytes += len(entry)

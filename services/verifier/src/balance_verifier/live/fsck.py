@@ -12,6 +12,7 @@ from balance_chain.runtime.db import connect
 from balance_chain.runtime.policyfile import load_policy
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import KeyHistory
 from balance_verify.merkle import tree_root
 from balance_verify.note import VerifierKey, open_note
 
@@ -20,7 +21,7 @@ from balance_verifier.archive.fsck import Advance, Options, Report, finality_of
 from balance_verifier.live.log import LiveLog
 from balance_verifier.live.shard import LiveShard, ShardResult
 from balance_verifier.live.tables import Tables
-from balance_verifier.logcheck import LogState, genesis_of, sealers_of
+from balance_verifier.logcheck import LogState
 from balance_verifier.settings import WorkerSettings
 
 
@@ -34,8 +35,7 @@ def fsck_live(settings: WorkerSettings, options: Options, advance: Advance, *, p
     asyncio.run(live.read())
     offset = live.begin()
     if live.state.genesis:
-        sealers = tuple(str(sealer) for sealer in sealers_of(genesis_of(live.state.genesis)).values())
-        results = _shards(settings, sealers, options, advance, projection=projection)
+        results = _shards(settings, live.keys(), options, advance, projection=projection)
         for result in results:
             report.faults += result.faults
             live.notes += result.notes
@@ -56,11 +56,11 @@ def fsck_live(settings: WorkerSettings, options: Options, advance: Advance, *, p
 
 
 def _shards(
-    settings: WorkerSettings, sealers: tuple[str, ...], options: Options, advance: Advance, *, projection: bool
+    settings: WorkerSettings, keys: KeyHistory, options: Options, advance: Advance, *, projection: bool
 ) -> list[ShardResult]:
     shards = range(settings.partitions)
     rate = options.rate / settings.partitions if options.rate else None
-    work = [(settings.model_dump(mode="json"), shard, sealers, rate, projection) for shard in shards]
+    work = [(settings.model_dump(mode="json"), shard, keys, rate, projection) for shard in shards]
     results = []
     if options.jobs <= 1:
         for each in work:
@@ -77,18 +77,17 @@ def _shards(
 
 
 def run_shard(
-    settings_json: dict[str, object], shard: int, sealers: tuple[str, ...], rate: float | None, projection: bool
+    settings_json: dict[str, object], shard: int, keys: KeyHistory, rate: float | None, projection: bool
 ) -> ShardResult:
     """One shard, in this process."""
     settings = WorkerSettings.model_validate(settings_json)
-    keys = {key.id: key for key in map(VerifierKey.parse, sealers)}
 
     async def run() -> ShardResult:
         if not projection:
-            return await LiveShard(settings, shard, keys, None, rate).run()
+            return await LiveShard(settings, shard, keys.sealers, None, rate).run()
         pool = await connect(settings, settings.verifier_schema, size=1)
         try:
-            return await LiveShard(settings, shard, keys, Tables(pool), rate).run()
+            return await LiveShard(settings, shard, keys.sealers, Tables(pool), rate).run()
         finally:
             pool.terminate()
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from balance_chain.core.topics import CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
+from balance_verify.checkpoint import Checkpoint
+from balance_verify.errors import VerifyError
+from balance_verify.keyset import KeyHistory
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import VerifierKey
+from balance_verify.note import VerifierKey, open_note
 from balance_verify.policy import Policy
+from balance_verify.topicvalues import CheckpointRecord
 
 from balance_verifier.archive.faults import Fault
 from balance_verifier.findings import CRITICAL, Finding
 from balance_verifier.live.shard import read_some, row_faults
 from balance_verifier.live.tables import Tables
-from balance_verifier.logcheck import Advance, CheckpointRow, LogCheck, LogState, NodeRow, Opened, Skipped
+from balance_verifier.logcheck import Advance, CheckpointRow, LogCheck, LogState, NodeRow, Opened, Skipped, history_of
 
 
 @dataclass
@@ -68,6 +73,18 @@ class LiveLog:
         self.faults.append(Fault(f"{CHECKPOINTS}/0", "genesis", "a checkpoint with the genesis entry", "none"))
         return len(self.records)
 
+    def keys(self) -> KeyHistory:
+        """Every key set on the topic that follows from the one before; `go_on` tells of those that do not."""
+        history = history_of(self.state)
+        for value in self.records:
+            if b'"keys":' not in value:
+                continue
+            with suppress(VerifyError):
+                record = CheckpointRecord.parse(value)
+                size = Checkpoint.parse(open_note(record.note.encode(), [self.log_key]).text).size
+                history = history.taking_note(record.keys or "", self.log_key, size, record.heights)
+        return history
+
     def go_on(self, offset: int, entries: list[list[bytes]]) -> None:
         """The checkpoints behind it; `entries` of each shard's recomputed blocks by height."""
         for at in range(offset, len(self.records)):
@@ -75,6 +92,8 @@ class LiveLog:
             self._took(opened if isinstance(opened, Skipped) else self._later(opened, entries))
 
     def _later(self, opened: Opened, entries: list[list[bytes]]) -> Advance | Skipped:
+        if opened.record.keys is not None or opened.record.final is not None:
+            return self._check.statement(self.state, opened)
         covered = self._check.coverage(self.state, opened)
         if isinstance(covered, Skipped):
             return covered

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -14,12 +13,12 @@ from aiokafka import ConsumerRecord
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.note import VerifierKey
+from balance_verify.keyset import SealerKeys
 
 from balance_verifier.archive.faults import Fault
 from balance_verifier.findings import CRITICAL, Finding
 from balance_verifier.live.tables import Tables
-from balance_verifier.recompute import ShardCheck, Waiting
+from balance_verifier.recompute import ShardCheck, Unrecognised, Waiting
 from balance_verifier.rows import BlockRow, DigestRow, EventRow, ShardState
 
 BATCH_RECORDS = 4000
@@ -50,7 +49,7 @@ class LiveShard:
         self,
         settings: CommonSettings,
         shard: int,
-        sealers: Mapping[str, VerifierKey],
+        sealers: SealerKeys,
         tables: Tables | None,
         rate: float | None,
     ) -> None:
@@ -139,6 +138,8 @@ class LiveShard:
         while self._blocks and self.result.whole:
             record = self._blocks[0]
             outcome = self._check.take_block(record.offset, record.value or b"")
+            if isinstance(outcome, Unrecognised):
+                raise AssertionError("every key set is known here")
             if isinstance(outcome, Waiting):
                 if last:
                     have = self._check.state().events_next

@@ -30,7 +30,7 @@ class Tables:
         if row is None:
             return None
         values = dict(row)
-        for name in ("heights", "signers", "range"):
+        for name in ("heights", "signers", "range", "keys"):
             values[name] = tuple(values[name])
         return LogState(**values)
 
@@ -95,20 +95,10 @@ class Tables:
     async def checkpoints(self) -> list[CheckpointRow]:
         """Every checkpoint row, by offset."""
         rows = await self._pool.fetch(
-            "SELECT pos, size, root, heights, note, cosigners, quorum FROM checkpoint ORDER BY pos"
+            "SELECT pos, size, root, heights, note, keys, final, cosigners, quorum FROM checkpoint ORDER BY pos"
         )
-        return [
-            CheckpointRow(
-                r["pos"],
-                r["size"],
-                r["root"],
-                tuple(r["heights"]),
-                r["note"],
-                cosigners=tuple(r["cosigners"]),
-                quorum=r["quorum"],
-            )
-            for r in rows
-        ]
+        lists = ("heights", "cosigners")
+        return [CheckpointRow(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in map(dict, rows)]
 
     async def log_indexes(self) -> dict[tuple[int, int], int]:
         """Where in the log each covered block is."""

@@ -18,7 +18,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import certifying, keyring, proving, rebuilding, recap, simulating, verifying
+from . import certifying, digesting, keyring, proving, rebuilding, recap, simulating, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -27,7 +27,19 @@ from .publishing import PublishReport, PublishUnavailable, publish_http
 PLUGINS: Final = "balance_chain.commands"
 GATEWAY: Final = "http://127.0.0.1:8081"
 OWN: Final = frozenset(
-    {"certificate", "equivocation", "import", "keys", "prove", "publish", "rebuild", "simulate", "topics", "verify"}
+    {
+        "certificate",
+        "digest",
+        "equivocation",
+        "import",
+        "keys",
+        "prove",
+        "publish",
+        "rebuild",
+        "simulate",
+        "topics",
+        "verify",
+    }
 )
 """Commands that need no plugin looked up."""
 VERIFIER: Final = "http://127.0.0.1:8082"
@@ -49,6 +61,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(verifying.equivocation, name="equivocation")
 app.command("verify")(verifying.verify)
 app.command("certificate")(certifying.certificate)
+app.command("digest")(digesting.digest)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 GatewayUrl = Annotated[str, typer.Option("--url", envvar="BALANCE_GATEWAY_URL", help="Address of the gateway.")]

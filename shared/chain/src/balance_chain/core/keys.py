@@ -1,9 +1,13 @@
 """The keys of one deployment in one directory: a service opens only the files it needs; each is its owner's (0600).
 
+A Kubernetes secret mounted as files is the same directory, with the file names as the secret's keys; it is read-only
+there, so what is made and moved is made and moved in the secret (docs/keys.md).
+
 log.skey, log.vkey          the notary's: signs checkpoints and the genesis entry; its name is the log's origin
 sealer.skey, sealer.vkey    signs block headers
 gateway.skey, gateway.vkey  signs receipts
 gateway.mac                 authenticates what the gateway, and the normaliser's ticks, put on raw
+<role>.next.skey, .vkey     the role's next key while it is rotated
 reject.key                  keys the digest in sealed rejects
 master.key                  wraps the case keys
 """
@@ -12,15 +16,17 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from balance_verify.note import SigningKey, VerifierKey
 
 from balance_chain.core.errors import BalanceError
 
 SECRET_BYTES: Final = 32
-_SIGNERS: Final = {"log": "", "sealer": "/sealer", "gateway": "/gateway"}
-_SECRETS: Final = ("gateway.mac", "reject.key", "master.key")
+NEXT: Final = ".next"
+Role = Literal["log", "sealer", "gateway"]
+SIGNERS: Final[dict[Role, str]] = {"log": "", "sealer": "/sealer", "gateway": "/gateway"}
+SECRETS: Final = ("gateway.mac", "reject.key", "master.key")
 
 
 class KeyFileError(BalanceError):
@@ -37,12 +43,12 @@ class KeyDirectory:
     def generate(cls, path: Path, origin: str) -> "KeyDirectory":
         """Make the files that are absent. What exists is left alone: a log's key cannot be made again."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, suffix in _SIGNERS.items():
-            if not (path / f"{name}.skey").exists():
+        for role, suffix in SIGNERS.items():
+            if not (path / f"{role}.skey").exists():
                 key = SigningKey.generate(origin + suffix, secrets.token_bytes(SECRET_BYTES))
-                _write(path / f"{name}.vkey", f"{key.vkey}\n")
-                _write(path / f"{name}.skey", f"{key.encode()}\n")
-        for name in _SECRETS:
+                _write(path / f"{role}.vkey", f"{key.vkey}\n")
+                _write(path / f"{role}.skey", f"{key.encode()}\n")
+        for name in SECRETS:
             if not (path / name).exists():
                 _write(path / name, f"{secrets.token_hex(SECRET_BYTES)}\n")
         return cls(path)
@@ -54,35 +60,39 @@ class KeyDirectory:
             raise KeyFileError(str(path), "there is no such directory", "run `balance-chain keys generate`")
         return cls(path)
 
+    def signing_key(self, role: Role) -> SigningKey:
+        """The key that a role signs with, read now: a rotated file is seen by whoever asks again."""
+        return SigningKey.parse(self._read(f"{role}.skey"))
+
     @cached_property
     def log(self) -> SigningKey:
         """The notary's key."""
-        return self._signer("log")
+        return self.signing_key("log")
 
     @cached_property
     def sealer(self) -> SigningKey:
         """The sealer's key."""
-        return self._signer("sealer")
+        return self.signing_key("sealer")
 
     @cached_property
     def gateway(self) -> SigningKey:
         """The gateway's key."""
-        return self._signer("gateway")
+        return self.signing_key("gateway")
 
     @cached_property
     def log_vkey(self) -> VerifierKey:
         """The public key of checkpoints."""
-        return self._verifier("log")
+        return self.vkey("log")
 
     @cached_property
     def sealer_vkey(self) -> VerifierKey:
         """The public key of block headers."""
-        return self._verifier("sealer")
+        return self.vkey("sealer")
 
     @cached_property
     def gateway_vkey(self) -> VerifierKey:
         """The public key of receipts."""
-        return self._verifier("gateway")
+        return self.vkey("gateway")
 
     @property
     def origin(self) -> str:
@@ -92,17 +102,32 @@ class KeyDirectory:
     @cached_property
     def gateway_mac(self) -> bytes:
         """Key of the authenticator on raw records of gateway and ledger."""
-        return self._secret("gateway.mac")
+        return self.secret("gateway.mac")
 
     @cached_property
     def reject_key(self) -> bytes:
         """Key of the digest in sealed rejects."""
-        return self._secret("reject.key")
+        return self.secret("reject.key")
 
     @cached_property
     def master_key(self) -> bytes:
         """Key that wraps the case keys."""
-        return self._secret("master.key")
+        return self.secret("master.key")
+
+    def prepare(self, role: Role) -> SigningKey:
+        """The next key of a role, made where there is none yet; nothing signs with it before `promote`."""
+        if not (self.path / f"{role}{NEXT}.skey").exists():
+            key = SigningKey.generate(self.vkey(role).name, secrets.token_bytes(SECRET_BYTES))
+            _write(self.path / f"{role}{NEXT}.vkey", f"{key.vkey}\n")
+            _write(self.path / f"{role}{NEXT}.skey", f"{key.encode()}\n")
+        return SigningKey.parse(self._read(f"{role}{NEXT}.skey"))
+
+    def promote(self, role: Role) -> tuple[VerifierKey, VerifierKey]:
+        """Make the next key the one that signs; gives the one before and it. The private key before is removed."""
+        before, after = self.vkey(role), self.vkey(role + NEXT)
+        (self.path / f"{role}{NEXT}.skey").replace(self.path / f"{role}.skey")
+        (self.path / f"{role}{NEXT}.vkey").replace(self.path / f"{role}.vkey")
+        return before, after
 
     def _read(self, name: str) -> str:
         try:
@@ -111,13 +136,12 @@ class KeyDirectory:
             reason = getattr(error, "strerror", None) or "not ASCII text"
             raise KeyFileError(name, f"cannot be read ({reason})", "run `balance-chain keys generate`") from None
 
-    def _signer(self, name: str) -> SigningKey:
-        return SigningKey.parse(self._read(f"{name}.skey"))
-
-    def _verifier(self, name: str) -> VerifierKey:
+    def vkey(self, name: str) -> VerifierKey:
+        """The public key of a role, or with `.next` of its next."""
         return VerifierKey.parse(self._read(f"{name}.vkey"))
 
-    def _secret(self, name: str) -> bytes:
+    def secret(self, name: str) -> bytes:
+        """One of the secrets that are no signing keys."""
         try:
             key = bytes.fromhex(self._read(name))
         except ValueError:

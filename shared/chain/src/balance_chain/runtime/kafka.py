@@ -146,3 +146,9 @@ class PartitionReader(TopicReader):
         """The first offset still there."""
         begins = await in_time(self._open.beginning_offsets([self._tp]), self._limit, f"start of {self._name}")
         return int(begins[self._tp])
+
+
+async def topic_ends(settings: CommonSettings, topic: str, partitions: int) -> dict[int, int]:
+    """Where each partition ends now."""
+    async with TopicReader(settings, settings.topic(topic), dict.fromkeys(range(partitions), 0)) as reader:
+        return await reader.ends()

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import asyncpg
 
 from balance_chain.core.errors import BalanceError
-from balance_chain.runtime.kafka import TopicReader
-from balance_chain.runtime.settings import CommonSettings
 
 Pool = asyncpg.Pool
 Connection = asyncpg.pool.PoolConnectionProxy
@@ -38,12 +36,6 @@ class Rebuilt:
 
 
 Rebuild = Callable[[Show], Awaitable[Rebuilt]]
-
-
-async def topic_ends(settings: CommonSettings, topic: str, partitions: int) -> dict[int, int]:
-    """Where each partition ends now."""
-    async with TopicReader(settings, settings.topic(topic), dict.fromkeys(range(partitions), 0)) as reader:
-        return await reader.ends()
 
 
 async def clear_shadow(pool: "Pool[asyncpg.Record]", schema: str) -> str:

@@ -1,0 +1,95 @@
+"""Follows the log's key sets on `ledger.checkpoints`, for readers of blocks that do not recompute the log.
+
+A key set is believed because the log's key has signed it, heights included, and because it can follow the one before.
+"""
+
+from __future__ import annotations
+
+from balance_verify.checkpoint import Checkpoint
+from balance_verify.entry import Entry, GenesisHeader
+from balance_verify.errors import VerifyError
+from balance_verify.final import open_final
+from balance_verify.keyset import KeyHistory
+from balance_verify.merkle import leaf_hash
+from balance_verify.note import VerifierKey, open_note
+from balance_verify.topicvalues import CheckpointRecord
+
+from balance_chain.core.errors import BalanceError
+from balance_chain.core.topics import CHECKPOINTS
+from balance_chain.runtime.kafka import PartitionReader
+from balance_chain.runtime.logs import get_logger
+from balance_chain.runtime.settings import CommonSettings
+
+READ_RECORDS = 2000
+WAIT_SECONDS = 1.0
+
+_log = get_logger(__name__)
+
+
+class NoGenesis(BalanceError):
+    """`ledger.checkpoints` has no record yet, or does not begin with the genesis entry of this log's key."""
+
+
+class KeyWatch:
+    """The key history and, once there is one, the end of the log, as far as they were read."""
+
+    def __init__(
+        self,
+        settings: CommonSettings,
+        log_key: VerifierKey,
+        history: KeyHistory | None = None,
+        next_offset: int = 0,
+    ) -> None:
+        """Goes on from `history`, if given, which holds up to the record at `next_offset`."""
+        self._settings = settings
+        self._key = log_key
+        self._history = history
+        self._next = next_offset
+        self.final: Checkpoint | None = None
+        self.final_note = ""
+
+    @property
+    def history(self) -> KeyHistory:
+        """What the last refresh found."""
+        if self._history is None:
+            raise NoGenesis(CHECKPOINTS, "is empty", "run balance-sealer genesis once")
+        return self._history
+
+    async def refresh(self) -> KeyHistory:
+        """Reads the topic up to where it ends now."""
+        async with PartitionReader(self._settings, self._settings.topic(CHECKPOINTS), 0, self._next) as reader:
+            end = await reader.end_offset()
+            while self._next < end:
+                for record in await reader.read(min(READ_RECORDS, end - self._next), WAIT_SECONDS):
+                    self._take(record.value or b"", record.offset)
+                    self._next = record.offset + 1
+        return self.history
+
+    def _take(self, value: bytes, offset: int) -> None:
+        if self._history is None:
+            self._history = KeyHistory.begin(self._genesis(value))
+        elif b'"keys":' in value or b'"final":' in value:
+            try:
+                self._take_statement(CheckpointRecord.parse(value))
+            except VerifyError as error:
+                _log.warning("key_set_not_counting", offset=offset, reason=str(error))
+
+    def _take_statement(self, record: CheckpointRecord) -> None:
+        checkpoint = Checkpoint.parse(open_note(record.note.encode(), [self._key]).text)
+        if record.keys is not None:
+            self._history = self.history.taking_note(record.keys, self._key, checkpoint.size, record.heights)
+        if record.final is not None and open_final(record.final.encode(), self._key) == checkpoint:
+            self.final, self.final_note = checkpoint, record.final
+
+    def _genesis(self, value: bytes) -> GenesisHeader:
+        try:
+            record = CheckpointRecord.parse(value)
+            checkpoint = Checkpoint.parse(open_note(record.note.encode(), [self._key]).text)
+            entry = Entry.parse(record.genesis or b"")
+            entry.verify(self._key)
+            if checkpoint.size == 1 and checkpoint.root == leaf_hash(record.genesis or b""):
+                return entry.genesis_header()
+            problem = "its first checkpoint is over something else"
+        except VerifyError as error:
+            problem = str(error)
+        raise NoGenesis(CHECKPOINTS, f"does not begin with our genesis entry: {problem}", "check keys and Kafka")
