@@ -10,10 +10,13 @@ from balance_verifier.archive import fsck as fscking
 from balance_verifier.archive import progressfile, stores
 from balance_verifier.archive.layout import Head, encode_events, events_path, known_path, records_path, split_events
 from balance_verifier.archive.stores import FolderStore, ObjectStore, open_store
-from balance_verifier.errors import ArchiveRefused, ArchiveUnreadable
+from balance_verifier.errors import ArchiveRefused, ArchiveUnreadable, StoreUnavailable
 from balance_verify.checkpoint import Checkpoint
-from balance_verify.note import SigningKey, sign_note
+from balance_verify.cosignature import CosigningKey
+from balance_verify.note import SignedNote, SigningKey, sign_note
+from balance_verify.policy import Policy
 from balance_verify.tiles import Tile, TileReader
+from balance_verify.topicvalues import CheckpointRecord
 from hypothesis import given
 from hypothesis import strategies as st
 from support.archived import LedgerSource, check, export, grow, last_note
@@ -227,3 +230,56 @@ async def test_an_object_store_takes_the_same_archive(ledger: SmallLedger, tmp_p
     assert isinstance(open_store(url), ObjectStore)
     assert check(tmp_path, ledger.log_key.vkey).faults == []
     assert fscking.fsck_archive(url, fscking.Options(), lambda _: None).faults == []
+
+
+async def test_cosignatures_that_came_later_are_archived_beside_their_checkpoint(
+    ledger: SmallLedger, tmp_path: Path
+) -> None:
+    await export(ledger, tmp_path)
+    record = CheckpointRecord.parse(ledger.checkpoints[-1])
+    witness = SigningKey.generate("witness.example/w", b"w" * 32)
+    note = SignedNote.parse(record.note.encode())
+    signed = SignedNote(note.text, (*note.signatures, *sign_note(note.text, witness).signatures)).encode()
+    ledger.checkpoints.append(CheckpointRecord(record.heights, signed.decode()).encode())
+    done = await export(ledger, tmp_path)
+    assert (done.checkpoints, done.blocks, done.size) == (1, 0, ledger.size)
+    assert (tmp_path / "checkpoint").read_bytes() == signed
+    assert check(tmp_path, ledger.log_key.vkey, last_note(ledger)).faults == []
+    grow(ledger, 1)
+    await export(ledger, tmp_path)
+    assert check(tmp_path, ledger.log_key.vkey).faults == []
+
+
+async def test_a_policy_is_held_against_the_latest_checkpoint(ledger: SmallLedger, tmp_path: Path) -> None:
+    await export(ledger, tmp_path)
+    witness = CosigningKey.generate("witness.example/w", b"w" * 32)
+    policy = Policy.parse(f"witness w {witness.vkey}\nquorum w\n".encode())
+    report = check(tmp_path, ledger.log_key.vkey, policy=policy)
+    assert [fault.step for fault in report.faults] == ["cosignatures"]
+    record = CheckpointRecord.parse(ledger.checkpoints[-1])
+    note = SignedNote.parse(record.note.encode())
+    signed = SignedNote(note.text, (*note.signatures, witness.cosign(note.text, 1_790_000_000))).encode()
+    ledger.checkpoints.append(CheckpointRecord(record.heights, signed.decode()).encode())
+    await export(ledger, tmp_path)
+    report = check(tmp_path, ledger.log_key.vkey, policy=policy)
+    assert report.faults == []
+    assert report.finality.startswith("final by the policy")
+
+
+async def test_a_put_that_an_object_store_refuses_ends_the_export_before_its_note(
+    ledger: SmallLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = stores.obstore.put
+
+    def refuse(store: object, path: str, data: bytes) -> object:
+        if path == events_path(1, 2):
+            raise stores.BaseError("no space")  # type: ignore[call-arg, misc]
+        return put(store, path, data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stores.obstore, "put", refuse)
+    source = LedgerSource(ledger)
+    exporter = exporting.Exporter(open_store(tmp_path.as_uri()), source, ledger.log_key.vkey, lambda _: None)  # type: ignore[arg-type]
+    exporter.begin()
+    with pytest.raises(StoreUnavailable, match="no space"):
+        await exporter.run()
+    assert open_store(str(tmp_path)).get("checkpoint") is None

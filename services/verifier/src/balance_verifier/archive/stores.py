@@ -6,7 +6,9 @@ Promise: a file is there whole or not at all, and after `flush` all files writte
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, cast
@@ -19,6 +21,10 @@ from balance_verifier.errors import ArchiveUnreadable, StoreUnavailable
 
 PARTIAL = ".partial"
 """What a file is called in a folder while it is being written; such names are no part of an archive."""
+
+
+PUTS_AT_ONCE = 16
+"""Files that go to an object store at the same time: each waits a round trip."""
 
 
 class Store(Protocol):
@@ -96,11 +102,13 @@ class FolderStore:
 
 
 class ObjectStore:
-    """An archive in an object store; a finished put is safe."""
+    """An archive in an object store; several puts are on their way at once, and `flush` waits for all of them."""
 
     def __init__(self, url: str) -> None:
         with _answers(url):
             self._store = from_url(url)
+        self._threads = ThreadPoolExecutor(PUTS_AT_ONCE, thread_name_prefix="archive-put")
+        self._on_their_way: deque[Future[None]] = deque()
 
     def get(self, path: str) -> bytes | None:
         with _answers(path):
@@ -110,11 +118,17 @@ class ObjectStore:
                 return None
 
     def put(self, path: str, data: bytes) -> None:
-        with _answers(path):
-            obstore.put(self._store, path, data)
+        while len(self._on_their_way) >= 2 * PUTS_AT_ONCE:
+            self._on_their_way.popleft().result()
+        self._on_their_way.append(self._threads.submit(self._put, path, data))
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        while self._on_their_way:
+            self._on_their_way.popleft().result()
+
+    def _put(self, path: str, data: bytes) -> None:
+        with _answers(path):
+            obstore.put(self._store, path, data)
 
     def paths(self) -> Iterator[str]:
         with _answers("list"):
