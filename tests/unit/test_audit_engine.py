@@ -15,6 +15,7 @@ from balance_chain.core.data import data_dir
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
 from balance_judge_audit import rulebook
+from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision, alert_id
 from balance_judge_audit.engine.facts import FACTS_KEPT, CaseState
 from balance_judge_audit.engine.gap import GapEngine, SequenceFact, SourceState
@@ -24,10 +25,11 @@ from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-BOOK = rulebook.load(data_dir("rules"))
+STATE: msgspec.msgpack.Decoder[KeyState] = msgspec.msgpack.Decoder(KeyState)
 PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
 HOUR = 3_600_000
 CLOCKS = Clocks(grace_ms=HOUR, lateness_ms=2 * HOUR)
+BOOK = rulebook.load(data_dir("rules"), lateness_ms=CLOCKS.lateness_ms)
 SHARDS = 3
 T0 = 1_767_600_000_000
 COLLEGIAL = {"members": ["r_1", "r_2", "r_3"]}
@@ -48,6 +50,21 @@ ACTS: list[tuple[str, dict[str, Any]]] = [
     ("document.signed", {"kind": "judgment"}),
     ("judge.reassigned", {"reason": "workload"}),
     ("evidence.submitted", {}),
+    ("evidence.examined", {"evidence_id": "E-1"}),
+    ("evidence.ruled", {"evidence_id": "E-1", "result": "admitted"}),
+    ("payment.received", {"payment_id": "K-1"}),
+    ("payment.received", {"payment_id": "K-2"}),
+    ("payment.released", {"payment_id": "K-1"}),
+    ("recusal.requested", {"target": "r_1"}),
+    ("recusal.decided", {"target": "r_1", "result": "granted"}),
+    ("interference.recorded", {"manner": "plea"}),
+    ("relation.declared", {"person": "r_1", "with": "r_50", "kind": "spouse"}),
+    ("judge.assigned", {"judge": "r_1"}),
+    ("judge.reassigned", {"previous": "r_1", "judge": "r_2", "reason": "leave"}),
+    ("counsel.changed", {"lawyer": "r_50"}),
+    ("access.viewed", {"action": "export", "purpose": "trial", "viewer": "r_1", "viewer_role": "judge"}),
+    ("supervision.acted", {"measure": "monthly_report", "unit": "u", "month": "2026-01"}),
+    ("supervision.acted", {"measure": "monthly_report", "unit": "u", "month": "2026-03"}),
     ("ledger.tick", {}),
 ]
 
@@ -121,6 +138,8 @@ class Store:
         self.sources: dict[str, bytes] = {}
         self.shards = [ShardState(number) for number in range(SHARDS)]
         self.held: list[SequenceFact] = []
+        self.facts: list[HeldFact] = []
+        self.states: dict[str, bytes] = {}
         self.said: list[Revision] = []
         self.ledger_times = [0] * SHARDS
 
@@ -138,6 +157,7 @@ class Store:
             wake = rows[caseid].wake(CLOCKS.grace_ms)
             self.cases[shard][caseid] = (msgspec.msgpack.encode(rows[caseid]), wake)
         self.held += applied.held
+        self.facts += applied.across
         self.said += applied.revisions
 
     def across(self) -> None:
@@ -148,6 +168,18 @@ class Store:
         sources = {name: msgspec.msgpack.decode(row, type=SourceState) for name, row in self.sources.items()}
         self.said += GapEngine(BOOK.gap, CLOCKS.lateness_ms).apply(sources, taken, watermark)
         self.sources = {name: msgspec.msgpack.encode(state) for name, state in sources.items()}
+        self.across_cases(watermark)
+
+    def across_cases(self, watermark: int) -> None:
+        engine = AcrossEngine(BOOK.across)
+        facts = [fact for fact in self.facts if fact.time < watermark]
+        self.facts = [fact for fact in self.facts if fact.time >= watermark]
+        stored = {key: STATE.decode(row) for key, row in self.states.items()}
+        due = {key for key, each in stored.items() if (wake := engine.wake(key, each)) is not None and wake < watermark}
+        states = {key: stored[key] for key in {*engine.keys(facts), *due} & stored.keys()}
+        states |= {key: stored[key] for key in stored.keys() & set(engine.further_keys(facts, states))}
+        self.said += engine.apply(states, facts, watermark)
+        self.states |= {key: msgspec.msgpack.encode(state) for key, state in states.items()}
 
     def alerts(self) -> list[bytes]:
         return sorted(msgspec.json.encode(revision) for revision in self.said)
@@ -184,6 +216,7 @@ def test_batches_restarts_workers_and_interleaving_change_no_alert(
     assert whole.alerts() == pieces.alerts()
     assert whole.cases == pieces.cases
     assert whole.sources == pieces.sources
+    assert whole.states == pieces.states
 
 
 @settings(max_examples=100, deadline=None)

@@ -18,12 +18,13 @@ from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
 from balance_judge_audit import metrics, repository
+from balance_judge_audit.engine.across import AcrossEngine
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
 from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
-from balance_judge_audit.repository import Pool, Unreadable
+from balance_judge_audit.repository import Connection, Pool, Unreadable
 
 SILENT_SECONDS: Final = 5.0
 """Longest pause within a transaction: the engine's own work on a batch is far shorter."""
@@ -118,6 +119,7 @@ class Applier:
             await repository.move_shard(connection, before, state)
             await repository.save_cases(connection, self._shard, cases, result.touched, self._clocks.grace_ms)
             await repository.hold(connection, self._shard, before, result.held)
+            await repository.hold_across(connection, self._shard, before, result.across)
             await repository.say(connection, result.revisions)
             if unreadable:
                 await repository.note_unreadable(connection, self._shard, unreadable)
@@ -137,25 +139,40 @@ class Applier:
         """Takes the facts that every shard has passed to the rules across shards. Whoever does it, the answer
         is the same.
         """
-        rule = self._book.gap
-        if rule is None:
-            return
         async with self._pool.acquire() as connection, connection.transaction():
             await repository.bound(connection, SILENT_SECONDS)
             await repository.lock(connection, repository.ACROSS_LOCK)
             watermark = await repository.watermark(connection, self._partitions)
-            facts = await repository.take_held(connection, watermark)
-            names = sorted({fact.source for fact in facts})
-            sources = await repository.load_sources(connection, names, watermark)
-            if not facts and not sources:
-                return
-            lateness = self._clocks.lateness_ms
-            revisions = GapEngine(rule, lateness).apply(sources, facts, watermark)
-            timed = {name: (state, state.wake(rule, lateness)) for name, state in sources.items()}
-            await repository.save_sources(connection, timed)
+            revisions = await self._gaps(connection, watermark) + await self._across(connection, watermark)
             await repository.say(connection, revisions)
         for revision in revisions:
             metrics.REVISIONS.labels(revision.rule, revision.state).inc()
+
+    async def _gaps(self, connection: Connection, watermark: int) -> list[Revision]:
+        rule = self._book.gap
+        facts = await repository.take_held(connection, watermark)
+        if rule is None:
+            return []
+        names = sorted({fact.source for fact in facts})
+        sources = await repository.load_sources(connection, names, watermark)
+        if not facts and not sources:
+            return []
+        lateness = self._clocks.lateness_ms
+        revisions = GapEngine(rule, lateness).apply(sources, facts, watermark)
+        timed = {name: (state, state.wake(rule, lateness)) for name, state in sources.items()}
+        await repository.save_sources(connection, timed)
+        return revisions
+
+    async def _across(self, connection: Connection, watermark: int) -> list[Revision]:
+        engine = AcrossEngine(self._book.across)
+        facts = await repository.take_across(connection, watermark)
+        states = await repository.load_across(connection, engine.keys(facts), watermark)
+        states |= await repository.load_across(connection, engine.further_keys(facts, states), 0)
+        if not facts and not states:
+            return []
+        revisions = engine.apply(states, facts, watermark)
+        await repository.save_across(connection, {key: (each, engine.wake(key, each)) for key, each in states.items()})
+        return revisions
 
 
 def _decode(records: Sequence[Record], skip: str | None) -> tuple[list[Incoming], list[Unreadable]]:

@@ -13,6 +13,7 @@ from balance_chain.core.counting import EventCounter
 from balance_chain.core.times import parse_ms
 from balance_chain.runtime.telemetry import inject
 
+from balance_judge_audit.engine.across import HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import SequenceFact, SourceState
@@ -34,6 +35,8 @@ _pack: Final = msgspec.msgpack.Encoder()
 _case: Final = msgspec.msgpack.Decoder(CaseState)
 _source: Final = msgspec.msgpack.Decoder(SourceState)
 _facts: Final = msgspec.msgpack.Decoder(list[SequenceFact])
+_across: Final = msgspec.msgpack.Decoder(list[HeldFact])
+_key_state: msgspec.msgpack.Decoder[KeyState] = msgspec.msgpack.Decoder(KeyState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,54 @@ async def save_sources(connection: Connection, sources: Mapping[str, tuple[Sourc
             names,
             [_pack.encode(sources[name][0]) for name in names],
             [sources[name][1] for name in names],
+        )
+
+
+async def hold_across(connection: Connection, shard: int, first_offset: int, facts: list[HeldFact]) -> None:
+    """Keeps a batch's facts for the rules across cases."""
+    if facts:
+        await connection.execute(
+            "INSERT INTO held_across (shard, first_offset, min_time, facts) VALUES ($1, $2, $3, $4)",
+            shard,
+            first_offset,
+            min(fact.time for fact in facts),
+            _pack.encode(facts),
+        )
+
+
+async def take_across(connection: Connection, before: int) -> list[HeldFact]:
+    """Takes the facts before a ledger time out; those of the same batch that are not before it stay."""
+    rows = await connection.fetch(
+        "DELETE FROM held_across WHERE min_time < $1 RETURNING shard, first_offset, facts", before
+    )
+    taken: list[HeldFact] = []
+    for row in rows:
+        facts = _across.decode(row["facts"])
+        taken += [fact for fact in facts if fact.time < before]
+        left = [fact for fact in facts if fact.time >= before]
+        await hold_across(connection, row["shard"], row["first_offset"], left)
+    return taken
+
+
+async def load_across(connection: Connection, keys: Sequence[str], before: int) -> dict[str, KeyState]:
+    """These states of rules across cases, and those that are due."""
+    rows = await connection.fetch(
+        "SELECT key, state FROM across_state WHERE key = ANY($1::text[]) OR wake < $2", keys, before
+    )
+    return {row["key"]: _key_state.decode(row["state"]) for row in rows}
+
+
+async def save_across(connection: Connection, states: Mapping[str, tuple[KeyState, int | None]]) -> None:
+    """Writes the states back, each with its next timer."""
+    keys = sorted(states)
+    if keys:
+        await connection.execute(
+            "INSERT INTO across_state (key, state, wake)"
+            " SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[])"
+            " ON CONFLICT (key) DO UPDATE SET state = excluded.state, wake = excluded.wake",
+            keys,
+            [_pack.encode(states[key][0]) for key in keys],
+            [states[key][1] for key in keys],
         )
 
 

@@ -57,13 +57,12 @@ def problems(directory: Path, types: dict[str, dict[str, Any]] | None = None) ->
     return found
 
 
-def load(directory: Path, types: dict[str, dict[str, Any]] | None = None) -> RuleBook:
+def load(directory: Path, types: dict[str, dict[str, Any]] | None = None, lateness_ms: int = 0) -> RuleBook:
     """The compiled book; the first problem, if there is any, is raised."""
     for problem in problems(directory, types):
         raise problem
-    return compile_book(
-        rule for path in rule_files(directory) if (rule := _read(path, directory / SCHEMA)[1]) is not None
-    )
+    read = (_read(path, directory / SCHEMA)[1] for path in rule_files(directory))
+    return compile_book((rule for rule in read if rule is not None), lateness_ms)
 
 
 def rule_files(directory: Path) -> list[Path]:

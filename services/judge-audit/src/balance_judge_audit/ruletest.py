@@ -18,6 +18,7 @@ from balance_chain.core.catalogue_files import read_yaml
 from balance_chain.core.events import TYPE_TICK, CanonicalEvent
 from balance_chain.core.times import format_ms, parse_time
 
+from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.gap import GapEngine, SequenceFact, SourceState
@@ -110,6 +111,7 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
     """Every revision that these events bring, in the order in which they are said."""
     said: list[Revision] = []
     held: list[SequenceFact] = []
+    across: list[HeldFact] = []
     shards = [ShardState(number) for number in range(SHARDS)]
     engine = ShardEngine(book, places, CLOCKS)
     cases: list[dict[str, Any]] = [{} for _ in shards]
@@ -121,10 +123,11 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
         applied = engine.apply(state, cases[shard], [incoming])
         said += applied.revisions
         held += applied.held
+        across += applied.across
+    watermark = min(state.ledger_time for state in shards)
     if book.gap is not None:
-        said += GapEngine(book.gap, CLOCKS.lateness_ms).apply(
-            dict[str, SourceState](), held, min(state.ledger_time for state in shards)
-        )
+        said += GapEngine(book.gap, CLOCKS.lateness_ms).apply(dict[str, SourceState](), held, watermark)
+    said += AcrossEngine(book.across).apply(dict[str, KeyState](), across, watermark)
     return said
 
 

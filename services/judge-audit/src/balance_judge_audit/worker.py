@@ -51,7 +51,7 @@ def load_book(settings: AuditSettings) -> RuleBook:
     """The rule book, checked against the event catalogue."""
     catalogue = Catalogue.load(data_dir("catalogue"))
     types = {name: dict(kind.schema) for name, kind in catalogue.types.items()}
-    return rulebook.load(settings.rules or data_dir("rules"), types)
+    return rulebook.load(settings.rules or data_dir("rules"), types, int(settings.lateness_seconds * 1000))
 
 
 async def run_worker(settings: WorkerSettings, service: Service) -> None:

@@ -8,6 +8,8 @@ from datetime import date
 from typing import Any, Final
 
 from balance_judge_audit.engine import patterns
+from balance_judge_audit.engine.across import AcrossJudge
+from balance_judge_audit.engine.acrosskinds import Related, Reports, Window
 from balance_judge_audit.engine.alerts import Episode
 from balance_judge_audit.engine.clauses import Judge, People, all_clauses, key_path, people_paths, prefix
 from balance_judge_audit.engine.conditions import Parameters, Read, RuleError, Test, compile_all, reader
@@ -31,6 +33,7 @@ from balance_judge_audit.engine.view import View
 
 OWN_TYPES: Final = ("ledger.", "alert.")
 """Events of the ledger itself: no rule over `*` sees them, so no alert breeds another."""
+NOBODY: Final[list["Watch"]] = []
 CASE_KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation")
 Section = Deadline | Threshold | ForbiddenTransition | Sequence | Segregation
 
@@ -75,6 +78,8 @@ class RuleBook:
     rules: dict[str, Rule] = field(default_factory=dict)
     cases: dict[str, CaseRule] = field(default_factory=dict)
     gap: GapRule | None = None
+    across: dict[str, AcrossJudge] = field(default_factory=dict)
+    _across: dict[str, list[Watch]] = field(default_factory=dict)
     _by_type: dict[str, list[Watch]] = field(default_factory=dict)
     _any: list[tuple[tuple[str, ...], Watch]] = field(default_factory=list)
 
@@ -87,14 +92,20 @@ class RuleBook:
             self._by_type[event_type] = found
         return found
 
+    def across_watches(self, event_type: str) -> list[Watch]:
+        """Which rules across cases are interested in events of this type."""
+        return self._across.get(event_type, NOBODY)
+
     @property
     def types(self) -> frozenset[str]:
         """Types of event that some rule names."""
-        return frozenset(each for each, watches in self._by_type.items() if watches)
+        return frozenset(each for each, watches in self._by_type.items() if watches) | self._across.keys()
 
 
-def compile_book(rules: Iterable[Rule]) -> RuleBook:
-    """All rules compiled; a rule that cannot mean anything is a RuleError that names its key."""
+def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
+    """All rules compiled; a rule that cannot mean anything is a RuleError that names its key. `lateness_ms` is how
+    long the rules across cases wait for what is late.
+    """
     book = RuleBook()
     named: dict[str, list[Watch]] = {}
     for rule in sorted(rules, key=lambda each: each.id):
@@ -102,13 +113,22 @@ def compile_book(rules: Iterable[Rule]) -> RuleBook:
             raise RuleError("id", f"{rule.id} is there twice", "give each rule one file")
         book.rules[rule.id] = rule
         parameters = Parameters(rule.parameters)
-        if rule.gap is not None:
+        across = _compile_across(rule, parameters, lateness_ms)
+        if across is not None:
+            book.across[rule.id], roles = across
+            for role in roles:
+                book._across.setdefault(role.event, []).append(_watch(rule, parameters, role))
+        elif rule.gap is not None:
             if book.gap is not None:
                 raise RuleError("kind", f"{rule.id} is a second gap rule", f"change {book.gap.rule.id}")
+            if rule.gap.heartbeat is None:
+                raise RuleError("gap", "says neither heartbeat nor reports", "give one of them")
             heartbeat = parameters.length_ms(rule.gap.heartbeat, "gap.heartbeat")
             book.gap = GapRule(rule, heartbeat, frozenset(rule.gap.ignored_rejects))
             continue
-        clauses, roles = _compile_rule(rule, parameters)
+        clauses, roles = _compile_rule(rule, parameters, without_own=across is not None)
+        if not clauses:
+            continue
         book.cases[rule.id] = CaseRule(rule, all_clauses(clauses))
         for role in roles:
             watch = _watch(rule, parameters, role)
@@ -133,11 +153,41 @@ class _Role:
     without: tuple[str, ...] = ()
 
 
-def _compile_rule(rule: Rule, parameters: Parameters) -> tuple[list[tuple[str, Judge]], list[_Role]]:
-    """The rule's own section and its further clauses."""
+def _compile_across(rule: Rule, parameters: Parameters, lateness_ms: int) -> tuple[AcrossJudge, list[_Role]] | None:
+    """The rule's own section, where it is one across cases."""
+    if rule.threshold is not None and rule.threshold.across is not None:
+        spec = rule.threshold.across
+        window = parameters.length_ms(spec.window, "threshold.across.window")
+        if not window:
+            raise RuleError("threshold.across.window", "is no length of time", "give a number of hours or days")
+        least = parameters.scalar(rule.threshold.at_least, "threshold.at_least")
+        counted = enumerate(rule.threshold.count)
+        roles = [_Role("count", each.event, each.where, f"threshold.count[{n}]", (spec.by,)) for n, each in counted]
+        return Window(rule, spec.by, window, least), roles
+    if rule.gap is not None and rule.gap.reports is not None:
+        due = rule.gap.reports
+        day = parameters.scalar(due.day, "gap.reports.day")
+        roles = [_Role("report", due.event, due.where, "gap.reports", (due.unit, due.month))]
+        return Reports(rule, due.unit, due.month, day, lateness_ms), roles
+    if rule.forbidden_transition is not None and rule.forbidden_transition.conflict is not None:
+        conflict = rule.forbidden_transition.conflict
+        first = conflict.declared
+        where = "forbidden_transition.conflict."
+        fields = (first.person, first.other, first.until)
+        roles = [_Role("declared", first.event, first.where, where + "declared", fields)]
+        for name, sources in (("court", conflict.court), ("side", conflict.side), ("ended", conflict.ended)):
+            roles += [_Role(name, each.event, each.where, where + name, each.fields) for each in sources]
+        return Related(rule, conflict), roles
+    return None
+
+
+def _compile_rule(rule: Rule, parameters: Parameters, without_own: bool) -> tuple[list[tuple[str, Judge]], list[_Role]]:
+    """The rule's own section, unless that is one across cases, and its further clauses."""
     clauses: list[tuple[str, Judge]] = []
     roles: list[_Role] = []
     for name, part, where in [("", rule, ""), *((each.name, each, f"also.{each.name}.") for each in rule.also)]:
+        if not name and without_own:
+            continue
         sections = [getattr(part, kind) for kind in CASE_KINDS if getattr(part, kind) is not None]
         if len(sections) != 1 or (name and name in dict(clauses)):
             raise RuleError(where or rule.kind, "is not one section of a name of its own", f"use one of {CASE_KINDS}")

@@ -65,7 +65,7 @@ def named_key(fact: Fact) -> str:
 
 def all_clauses(clauses: list[tuple[str, Judge]]) -> Judge:
     """The judgement of a rule of several clauses: each speaks of episodes of its own."""
-    if len(clauses) == 1:
+    if len(clauses) == 1 and not clauses[0][0]:
         return clauses[0][1]
 
     def judge(view: View) -> list[Episode]:

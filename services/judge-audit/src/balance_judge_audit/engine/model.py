@@ -151,13 +151,45 @@ class Deadline(Clause, frozen=True, kw_only=True):
     minimum: bool = False
 
 
+class TeamSource(Base, frozen=True, kw_only=True):
+    """Events whose fields name people."""
+
+    event: str
+    fields: tuple[str, ...]
+    where: tuple[Condition, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Relations(Base, frozen=True):
+    """Events by which a person declares a relation to another of the register."""
+
+    event: str
+    person: str
+    other: str
+    until: str
+    where: tuple[Condition, ...] = ()
+
+
+class Conflict(Base, frozen=True):
+    """Two people of one case who declared that they are related, one of the court and one of the other side; over
+    when one of them leaves the case.
+    """
+
+    declared: Relations
+    court: tuple[TeamSource, ...]
+    side: tuple[TeamSource, ...]
+    ended: tuple[TeamSource, ...] = ()
+
+
 class ForbiddenTransition(Clause, frozen=True, kw_only=True):
     """An act that is out of order: before a state is reached, after one is (unless re-opened), or at all.
 
-    `differs`: only where this field of the act differs from that of the state.
+    `differs`: only where this field of the act differs from that of the state. Or, with `conflict` alone, the meeting
+    of two people in any case.
     """
 
-    act: tuple[Selector, ...]
+    act: tuple[Selector, ...] = ()
+    conflict: Conflict | None = None
     before: tuple[Selector, ...] = ()
     after: tuple[Selector, ...] = ()
     reopened_by: tuple[Selector, ...] = ()
@@ -203,15 +235,6 @@ class Threshold(Clause, frozen=True, kw_only=True):
     across: Across | None = None
 
 
-class TeamSource(Base, frozen=True, kw_only=True):
-    """Events whose fields name people."""
-
-    event: str
-    fields: tuple[str, ...]
-    where: tuple[Condition, ...] = ()
-    without: tuple[str, ...] = ()
-
-
 class Segregation(Clause, frozen=True, kw_only=True):
     """Who acts must not be one of `not_in` (fields of the same event), nor among the people of the events `not_of`
     with the same key; or must be one of the case's team.
@@ -237,11 +260,24 @@ class Also(Base, frozen=True):
     segregation: Segregation | None = None
 
 
-class Gap(Base, frozen=True):
-    """Numbers of a source's own counter that never arrive, across all shards; or a source that falls silent."""
+class ReportsDue(Base, frozen=True):
+    """Reports that each unit owes for every month once it has made one, by a day of the next month."""
 
-    heartbeat: str
+    event: str
+    unit: str
+    month: str
+    day: str
+    where: tuple[Condition, ...] = ()
+
+
+class Gap(Base, frozen=True):
+    """Numbers of a source's own counter that never arrive, across all shards, or a source that falls silent; or, with
+    `reports`, a unit that does.
+    """
+
+    heartbeat: str | None = None
     ignored_rejects: tuple[str, ...] = ()
+    reports: ReportsDue | None = None
 
 
 class Rule(Base, frozen=True):

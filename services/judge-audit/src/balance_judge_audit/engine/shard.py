@@ -15,6 +15,7 @@ from balance_chain.core.counting import EventCounter
 from balance_chain.core.events import TYPE_REJECTED, CanonicalEvent
 from balance_chain.core.times import format_ms, parse_ms
 
+from balance_judge_audit.engine.across import HeldFact
 from balance_judge_audit.engine.alerts import Episode, Revision, Trigger, alert_id, digest
 from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
 from balance_judge_audit.engine.clauses import names_in, people_of
@@ -62,6 +63,7 @@ class Applied:
 
     revisions: list[Revision] = field(default_factory=list)
     held: list[SequenceFact] = field(default_factory=list)
+    across: list[HeldFact] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     uncounted: int = 0
 
@@ -134,6 +136,11 @@ class ShardEngine:
             state.court = event.courtcode
         result.touched.add(caseid)
         place = self._places(state.court, caseid)
+        for watch in self._book.across_watches(event.type):
+            if place.jurisdiction in watch.jurisdictions and watch.test(event, place.zone):
+                leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
+                if _in_force(watch, event, place):
+                    result.across.append(_held(watch, shard, state, place, incoming, leaf))
         marks: list[tuple[Watch, bool]] = []
         for watch in self._book.watches(event.type):
             if place.jurisdiction in watch.jurisdictions:
@@ -250,6 +257,27 @@ def _last_facts(view: View) -> tuple[Trigger, ...]:
         if role is not None:
             named.append((role, fact))
     return view.triggers(named)
+
+
+def _held(watch: Watch, shard: ShardState, state: CaseState, place: Place, incoming: Incoming, leaf: bytes) -> HeldFact:
+    event = incoming.event
+    assert event.caseid is not None
+    return HeldFact(
+        time=shard.ledger_time,
+        leaf=leaf,
+        rule=watch.rule,
+        role=watch.mark.partition(":")[2],
+        at=event.time_ms,
+        zone=place.zone.key,
+        case=event.caseid,
+        court=state.court,
+        values={path: _value(read(event)) for path, read in watch.fields},
+        source=event.source,
+        id=event.id,
+        type=event.type,
+        shard=shard.shard,
+        offset=incoming.offset,
+    )
 
 
 def _in_force(watch: Watch, event: CanonicalEvent, place: Place) -> bool:
