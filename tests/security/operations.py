@@ -16,7 +16,7 @@ from security.fuzzed import check_answer
 
 SECONDS = 30.0
 ENDLESS = "text/event-stream"
-USUAL = frozenset({"401", "404", "405", "409", "413", "415", "422", "431"})
+USUAL = frozenset({"400", "401", "404", "405", "409", "413", "415", "422", "431"})
 
 
 def call_all(url: str, headers: Mapping[str, str], examples: int) -> dict[str, int]:
