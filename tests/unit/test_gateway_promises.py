@@ -21,7 +21,7 @@ from balance_chain.core.times import parse_ms
 from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_intake.deployment import Deployment
 from balance_intake.gateway import Accepted, Gateway, Outcome, Refused, Unavailable
-from balance_intake.model import EventKey
+from balance_intake.model import EventKey, Promise
 from balance_intake.rawproducer import RawOut
 from balance_intake.repository import Reservation
 from balance_intake.settings import GatewaySettings
@@ -44,10 +44,10 @@ class Memory:
             self.rows.setdefault(key, Reservation(digest, None, True))
         return {key: self.rows[key] for key, _, _ in wanted}
 
-    async def keep_receipts(self, receipts: Mapping[EventKey, bytes]) -> dict[EventKey, bytes]:
+    async def keep_receipts(self, receipts: Mapping[EventKey, Promise]) -> dict[EventKey, bytes]:
         for key, receipt in receipts.items():
             row = self.rows[key]
-            self.rows[key] = Reservation(row.digest, row.receipt or receipt, False)
+            self.rows[key] = Reservation(row.digest, row.receipt or receipt.value, False)
         return {key: self.rows[key].receipt or b"" for key in receipts}
 
     async def get_many(self, caseids: Iterable[str]) -> dict[str, CaseKey]:
