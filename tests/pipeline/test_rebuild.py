@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from balance_chain.core.topics import ALERTS, CHECKPOINTS, EVENTS
-from balance_chain.runtime.kafka import PartitionReader
-from balance_chain.runtime.rebuild import RebuildRefused, topic_ends
+from balance_chain.runtime.kafka import PartitionReader, topic_ends
+from balance_chain.runtime.rebuild import RebuildRefused
 from balance_chain.simulator import generate
 from balance_intake.rebuild import refuse_while_running
 from balance_intake.settings import NormaliserSettings

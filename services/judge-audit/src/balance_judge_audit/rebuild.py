@@ -13,7 +13,7 @@ from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.topics import EVENTS
 from balance_chain.runtime.db import connect, migrate
-from balance_chain.runtime.kafka import TopicReader
+from balance_chain.runtime.kafka import TopicReader, topic_ends
 from balance_chain.runtime.rebuild import (
     Rebuilt,
     Show,
@@ -21,7 +21,6 @@ from balance_chain.runtime.rebuild import (
     count_rows,
     drop_replaced,
     swap_schemas,
-    topic_ends,
 )
 
 from balance_judge_audit.applier import Applier, Record
