@@ -1,1 +1,1 @@
-"""Balance Chain (天平链): the open judicial ledger. Catalogue, canonical bytes, privacy, tail writer, runtime, command line."""
+"""Balance Chain (天平链), the open judicial ledger: catalogue, canonical bytes, privacy, tail writer, command line."""
