@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 import pytest
+from balance_chain.certificate.render import content_policy
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import migrate
 from balance_chain.runtime.health import Health
@@ -29,6 +31,7 @@ from support.writtenledger import Written, caught_up
 
 CASE = "（2026）京0491民初7号"
 HEX = "ab" * 32
+SM3 = "cd" * 32
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ async def written(topics: CommonSettings, keys: KeyDirectory) -> Written:
     """Covered events on both shards, one event sealed but not covered, one not sealed."""
     written = Written(topics, SmallLedger(keys.log, keys.sealer, keys.gateway, topics.partitions))
     await written.rounds(2)
-    await written.events(0, 1, id="with-file", caseid=CASE, data={"digests": {"sha-256": HEX}})
+    await written.events(0, 1, id="with-file", caseid=CASE, data={"digests": {"sha-256": HEX, "sm3": SM3}})
     written.ledger.seal(0)
     await written.events(0, 1, id="waiting", caseid=CASE)
     await written.flush()
@@ -237,3 +240,22 @@ async def test_what_people_type_is_shown_as_text(client: httpx.AsyncClient) -> N
     page = await client.get("/find", params={"caseid": "<script>alert(1)</script>"})
     assert page.status_code == 404
     assert "<script" not in page.text
+
+
+async def test_an_event_is_found_by_either_digest_of_its_file(client: httpx.AsyncClient) -> None:
+    for algorithm, digest in (("sha-256", HEX), ("sm3", SM3), ("SM3", SM3.upper())):
+        answer = await client.get(f"/v1/digests/{algorithm}/{digest}")
+        assert [event["id"] for event in answer.json()["events"]] == ["with-file"], algorithm
+    assert (await client.get(f"/v1/digests/sm3/{HEX}")).status_code == 404
+
+
+async def test_a_certificate_holds_the_proof_and_is_allowed_its_own_script_alone(client: httpx.AsyncClient) -> None:
+    answer = await client.get(path("e-0-1", "/certificate?lang=en"))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith(content_policy())
+    assert answer.headers["content-language"] == "en"
+    proof = await client.get(path("e-0-1", "/proof"))
+    assert base64.b64encode(proof.content).decode() in answer.text
+    assert (await client.get(path("waiting", "/certificate"))).status_code == 409
+    assert (await client.get(path("absent", "/certificate"))).status_code == 404
