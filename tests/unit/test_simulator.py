@@ -18,7 +18,7 @@ from balance_chain.simulator.plans import ROUND
 
 CATALOGUE = Catalogue.load(data_dir("catalogue"))
 MONTHS = {"ordinary": 6, "simplified": 3, "small_claims": 2, "appeal": 3}
-RULES = {"R01", "R05", "R14", "R18", "R20", "R36", "R38"}
+RULES = {"R01", "R05", "R09", "R14", "R18", "R20", "R36", "R38"}
 
 
 @pytest.fixture(scope="module", params=[1, 20261124])
@@ -75,10 +75,20 @@ def _verdicts(events: list[Event]) -> Iterator[tuple[str, bool]]:
     signed = [event for event in of("document.signed") if data(event)["kind"] == "judgment"]
     deliberated = of("deliberation.held")
     yield "R18", collegial and any(not any(when(d) <= when(s) for d in deliberated) for s in signed)
+    yield "R09", collegial and _slow(trials, [*deliberated, *of("case.closed")])
     excused = {"leave", "retirement", "transfer", "recusal", "training"}
     yield "R20", sum(data(event)["reason"] not in excused for event in of("judge.reassigned")) >= 2
     late = timedelta(days=3)
     yield "R36", any(datetime.fromisoformat(event["recordedtime"]) - when(event) > late for event in events)
+
+
+def _slow(trials: list[Event], ends: list[Event]) -> bool:
+    """More than five weekdays from the last hearing to the deliberation; none lies so near that holidays matter."""
+    after = [end for end in ends if trials and when(end) > when(trials[-1])]
+    if not after:
+        return False
+    days = (day(min(after, key=when)) - day(trials[-1])).days
+    return sum((day(trials[-1]) + timedelta(days=each)).weekday() < 5 for each in range(1, days + 1)) > 5
 
 
 def _over_limit(events: list[Event], accepted: Event) -> bool:

@@ -56,7 +56,12 @@ ROUND: Final = (
         limit="extended",
         planted=_plant("R05", "near_miss", "over six months, within the extension"),
     ),
-    Plan("ordinary", collegial=True, appraised=True),
+    Plan(
+        "ordinary",
+        collegial=True,
+        appraised=True,
+        planted=_plant("R09", "near_miss", "deliberated within five working days"),
+    ),
     Plan("simplified", early="trial", planted=_plant("R14", "positive", "trial before acceptance")),
     Plan(
         "simplified", early="mediation", planted=_plant("R14", "near_miss", "mediation before acceptance is no trial")
@@ -65,7 +70,10 @@ ROUND: Final = (
         "ordinary",
         collegial=True,
         deliberated=False,
-        planted=_plant("R18", "positive", "a panel's judgment signed without deliberation"),
+        planted=(
+            *_plant("R18", "positive", "a panel's judgment signed without deliberation"),
+            *_plant("R09", "positive", "and so not deliberated within five working days"),
+        ),
     ),
     Plan("ordinary", deliberated=False, planted=_plant("R18", "near_miss", "a sole judge need not deliberate")),
     Plan(

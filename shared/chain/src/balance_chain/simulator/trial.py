@@ -69,7 +69,9 @@ def _schedule(case: CaseFile, at: int) -> None:
 def trial(case: CaseFile, pronounced: int) -> None:
     """One hearing, or two where there is time; then evidence is examined and ruled upon."""
     rng = case.rng
-    last = at_office(pronounced - rng.randint(9, 11) * DAY_MS, rng)
+    # A panel that never deliberates lets the five working days pass, whatever the holidays (R09).
+    silent = 10 if case.plan.collegial and not case.plan.deliberated else 0
+    last = at_office(pronounced - (rng.randint(9, 11) + silent) * DAY_MS, rng)
     first = at_office(last - rng.randint(14, 25) * DAY_MS, rng)
     if case.plan.procedure == "ordinary" and first > case.now + 6 * DAY_MS:
         case.until(at_office(first - 5 * DAY_MS, rng))
