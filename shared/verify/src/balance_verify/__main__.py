@@ -10,15 +10,17 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .errors import MalformedError, VerifyError
+from .keyset import GATEWAY, open_keys
 from .note import VerifierKey
 from .policy import Policy, PolicyError
 from .promise import PromiseReport, gateway_keys, verify_promise
 from .proof import MAX_BUNDLE_BYTES, ProofBundle
 from .receipt import Receipt, SignedReceipt
+from .timestamp import check_authorities, check_timestamp
 from .verify import MATCHES, NOT_CHECKABLE, OPERATOR_ALONE, Report, Step, verify_bundle
 
 VERIFIED, NOT_VERIFIED, USAGE, UNAVAILABLE = 0, 1, 2, 3
@@ -32,6 +34,8 @@ class _Trusted:
     policy: Policy | None
     sealers: list[VerifierKey]
     gateways: list[VerifierKey]
+    authorities: bytes
+    """PEM certificates of timestamp authorities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class _Given:
     receipt: SignedReceipt | None
     genesis: bytes | None
     sent: bytes | None
+    timestamp: bytes | None
+    keys: bytes | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,13 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give a proof bundle, or --receipt, or both")
     if options.receipt is None and (options.against or options.genesis or options.gateway_vkey):
         parser.error("--against, --genesis and --gateway-vkey go with --receipt")
+    if bool(options.timestamp) != bool(options.tsa_cert) or (options.timestamp and options.bundle is None):
+        parser.error("--timestamp goes with --tsa-cert and a proof bundle")
     try:
         trusted = _Trusted(
             _key(options.vkey) if options.vkey else None,
             Policy.parse(_read(options.policy)) if options.policy else None,
             [_key(path) for path in options.sealer_vkey],
             [_key(path) for path in options.gateway_vkey],
+            _read(options.tsa_cert) if options.tsa_cert else b"",
         )
+        if options.tsa_cert:
+            check_authorities(trusted.authorities)
     except OSError as error:
         return _complain(UNAVAILABLE, f"cannot read {error.filename}: {error.strerror}")
     except UnicodeDecodeError:
@@ -75,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Receipt.parse_signed(_read(options.receipt)) if options.receipt else None,
             _read(options.genesis) if options.genesis else None,
             _read(options.against) if options.against else None,
+            _read(options.timestamp) if options.timestamp else None,
+            _read(options.keys) if options.keys else None,
         )
     except OSError as error:
         return _complain(UNAVAILABLE, f"cannot read {error.filename}: {error.strerror}")
@@ -89,9 +102,18 @@ def _check(trusted: _Trusted, given: _Given, *, operator_only: bool, as_json: bo
         # Where the policy lists several logs, the checkpoint's own; where it lists another, the steps will say so.
         origin = bundle.log_proof.checkpoint.origin if bundle else given.receipt.receipt.origin if given.receipt else ""
         log_key = policy.log_of(origin) or policy.logs[0].key
+    held = None
+    if given.keys is not None and log_key is not None:
+        try:
+            held = open_keys(given.keys, log_key)
+        except VerifyError as error:
+            return _refuse(f"the key set does not hold: {error}", as_json)
     report = None
     if bundle is not None and log_key is not None:
-        report = verify_bundle(bundle, log_key, policy=policy, sealer_keys=trusted.sealers)
+        report = verify_bundle(bundle, log_key, policy=policy, sealer_keys=trusted.sealers, keys=held)
+        if given.timestamp is not None:
+            step = check_timestamp(bundle.log_proof.note.text, given.timestamp, trusted.authorities)
+            report = replace(report, steps=(*report.steps, step))
     verified = report is not None and report.ok and (operator_only or report.finality != OPERATOR_ALONE)
     promise = None
     if given.receipt is not None:
@@ -101,6 +123,8 @@ def _check(trusted: _Trusted, given: _Given, *, operator_only: bool, as_json: bo
                 gateways = [*gateways, *gateway_keys(given.genesis, log_key)]
             except VerifyError as error:
                 return _refuse(f"the genesis entry does not hold: {error}", as_json)
+        if held is not None:
+            gateways = [*gateways, *held.at(GATEWAY, held.size if bundle is None else bundle.log_proof.index)]
         promise = verify_promise(given.receipt, gateways, log_key=log_key, bundle=bundle, sent=given.sent)
         verified = verified and promise.kept
     if as_json:
@@ -140,6 +164,11 @@ def _parser() -> argparse.ArgumentParser:
         help="file with a sealer's public key, to check the block's own signature too; may be repeated",
     )
     parser.add_argument(
+        "--keys",
+        type=Path,
+        help="file with the log's key set, a note that the log's key has signed: which keys hold at which entry",
+    )
+    parser.add_argument(
         "--operator-only",
         action="store_true",
         help="accept the log operator's word alone, without witnesses against a second history",
@@ -158,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--genesis", type=Path, help="with --receipt: file with the log's genesis entry, which names the gateway's key"
     )
+    parser.add_argument("--timestamp", type=Path, help="file with an RFC 3161 timestamp over the bundle's checkpoint")
+    parser.add_argument("--tsa-cert", type=Path, help="with --timestamp: PEM file with the authority's certificates")
     parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
     return parser
 

@@ -18,7 +18,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import certifying, digesting, keyring, proving, rebuilding, recap, simulating, verifying
+from . import certifying, digesting, keyring, proving, rebuilding, recap, simulating, stamping, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -37,6 +37,7 @@ OWN: Final = frozenset(
         "publish",
         "rebuild",
         "simulate",
+        "timestamp",
         "topics",
         "verify",
     }
@@ -62,6 +63,7 @@ app.add_typer(verifying.equivocation, name="equivocation")
 app.command("verify")(verifying.verify)
 app.command("certificate")(certifying.certificate)
 app.command("digest")(digesting.digest)
+app.command("timestamp")(stamping.timestamp)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 GatewayUrl = Annotated[str, typer.Option("--url", envvar="BALANCE_GATEWAY_URL", help="Address of the gateway.")]

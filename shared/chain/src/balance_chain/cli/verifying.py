@@ -25,6 +25,9 @@ def verify(
     sealer_vkey: Annotated[
         list[Path] | None, typer.Option("--sealer-vkey", help="File with a sealer's public key.")
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="File with the log's signed key set: which keys hold at which entry.")
+    ] = None,
     operator_only: Annotated[
         bool, typer.Option("--operator-only", help="Accept the log operator's word alone, without witnesses.")
     ] = False,
@@ -40,6 +43,12 @@ def verify(
     genesis: Annotated[
         Path | None, typer.Option("--genesis", help="With --receipt: the log's genesis entry, which names that key.")
     ] = None,
+    timestamp: Annotated[
+        Path | None, typer.Option("--timestamp", help="An RFC 3161 timestamp over the bundle's checkpoint.")
+    ] = None,
+    tsa_cert: Annotated[
+        Path | None, typer.Option("--tsa-cert", help="With --timestamp: PEM file with the authority's certificates.")
+    ] = None,
     as_json: Json = False,
 ) -> Exit:
     """Check a proof bundle, a receipt or both offline, with nothing but the log's public key."""
@@ -50,10 +59,13 @@ def verify(
         ("--vkey", [vkey]),
         ("--policy", [policy]),
         ("--sealer-vkey", sealer_vkey or []),
+        ("--keys", [keys]),
         ("--receipt", [receipt]),
         ("--against", [against]),
         ("--gateway-vkey", gateway_vkey or []),
         ("--genesis", [genesis]),
+        ("--timestamp", [timestamp]),
+        ("--tsa-cert", [tsa_cert]),
     ):
         arguments += [f"{option}={value}" for value in values if value is not None]
     arguments += ["--operator-only"] if operator_only else []
