@@ -19,6 +19,8 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.cosignature import CosigningKey
 from balance_verify.entry import ZERO_PREV, BlockHeader, Entry, GenesisHeader, entry_hash, sign_block, sign_genesis
 from balance_verify.errors import BadSignatureError
+from balance_verify.final import follows, sign_final
+from balance_verify.keyset import KeySet, sign_keys
 from balance_verify.note import SignedNote, SigningKey, sign_note
 from balance_verify.policy import Policy
 from balance_verify.proof import ProofBundle, TlogProof
@@ -325,6 +327,33 @@ def cosignatures() -> Iterator[JsonObject]:
         }
 
 
+NEXT_ORIGIN = "court.example/balance-chain/0491-2027"
+NEXT_LOG = _key(NEXT_ORIGIN)
+
+
+def key_changes() -> Iterator[JsonObject]:
+    """A key set, the statement that a log has ended, and the genesis entry (version 2) of the log that follows it."""
+    first = KeySet.of_genesis(GENESIS.genesis_header())
+    added = SigningKey.generate(f"{ORIGIN}/sealer", sha256(b"balance-chain golden next sealer").digest()).vkey
+    size, heights = len(LOG_ENTRIES), (1, 0)
+    second = first.after(size, heights, add=[added], end=[SEALER.vkey.id])
+    last = _checkpoint(size)
+    note, final = sign_note(last.text(), LOG), sign_final(last, LOG)
+    record = CheckpointRecord(
+        heights, note.encode().decode(), keys=sign_keys(second, LOG).encode().decode(), final=final.encode().decode()
+    )
+    keys = tuple(str(each.vkey) for each in (NEXT_LOG, SigningKey.generate(f"{NEXT_ORIGIN}/sealer", b"\x07" * 32)))
+    header = GenesisHeader("0" * 64, keys, NEXT_ORIGIN, 2, _time(59), follows(last))
+    yield {"kind": "keys", "text": second.text(), "note": sign_keys(second, LOG).encode().decode()}
+    yield {"kind": "final", "note": final.encode().decode()}
+    yield {"kind": "record", "value": record.encode().decode()}
+    yield {
+        "kind": "genesis",
+        "header": header.encode().decode(),
+        "entry": sign_genesis(header, NEXT_LOG).encode().decode(),
+    }
+
+
 FILES = {
     "keys.json": keys,
     "notes.json": notes,
@@ -336,6 +365,7 @@ FILES = {
     "bundles.json": bundles,
     "merkle.json": merkle_proofs,
     "cosignatures.json": cosignatures,
+    "key-changes.json": key_changes,
 }
 """One file a format; the event and privacy formats have files of their own from another generator."""
 

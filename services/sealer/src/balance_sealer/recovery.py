@@ -184,6 +184,9 @@ async def _read_blocks(
                     "restore it",
                 )
             for record in await reader.read(min(READ_RECORDS, end - at), WAIT_SECONDS):
+                if log.height(shard) >= wanted:
+                    # What comes after is judged by the keys that hold when it is taken.
+                    break
                 at = record.offset + 1
                 block = read_block(record.value, settings.origin, history.sealers)
                 if not isinstance(block, str):

@@ -82,11 +82,14 @@ class Sealer:
 
     def _key_for(self, history: KeyHistory, chain: BlockChain) -> SigningKey:
         """The key in the directory as it is now, which must hold for the next block."""
-        key = KeyDirectory.load(self._keys).signing_key("sealer")
+        key = self._key_file()
         if key.vkey not in history.sealers(chain.shard, chain.height + 1):
             told = history.explain(key.vkey.id)
             raise BrokenChain("sealer.skey", told, "use a key that holds (balance-chain keys list)")
         return key
+
+    def _key_file(self) -> SigningKey:
+        return KeyDirectory.load(self._keys).signing_key("sealer")
 
     async def _open(self, writer: TailWriter, covered: Covered, history: KeyHistory, shard: int) -> BlockChain:
         """The chain that ends in the shard's last counting block."""
@@ -155,7 +158,7 @@ class Sealer:
         """Goes on from the chain's end for ever; `writer` is open at the tail that the chain ends in.
 
         In a backlog the next block is read and hashed while the one before it is on its way; it is sent only
-        after that one's acknowledgement. A new key set ends it, so that the chain and its key are looked at anew.
+        after that one's acknowledgement. A new key set or key file ends it, so that chain and key are looked at anew.
         """
         known = watch.history
         watched = time.monotonic()
@@ -170,7 +173,7 @@ class Sealer:
                 if watch.final is not None:
                     raise LogEnded("the log", f"has ended for ever at size {watch.final.size}", "use its successor")
                 if time.monotonic() - watched >= WATCH_SECONDS:
-                    if await watch.refresh() != known:
+                    if await watch.refresh() != known or self._key_file().vkey != key.vkey:
                         raise BrokenChain("keys", "have changed", "the shard is opened anew by itself")
                     watched = time.monotonic()
                 wait = max(0.0, due - time.monotonic()) if pending else IDLE_SECONDS
