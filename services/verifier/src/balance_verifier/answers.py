@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from balance_verify.entry import GenesisHeader
+from balance_verify.keyset import LOG, KeySet
 
+from balance_verifier.logcheck import genesis_of
 from balance_verifier.proofs import state_of
 from balance_verifier.queries import FoundBlock, FoundEvent, FoundFinding, LogStatus, ShardStatus
 
@@ -93,25 +94,31 @@ def status_json(origin: str, shards: list[ShardStatus], log: LogStatus, findings
             "cosigners": list(log.cosigners),
             "next": log.next,
             "genesis": bool(log.genesis),
+            "ended": log.ended,
         },
+        "follows": _follows(log),
         "findings": {"total": sum(findings.values()), "by_code": dict(findings)},
     }
 
 
-def keys_json(origin: str, log_vkey: str, genesis: GenesisHeader | None) -> dict[str, Any]:
+def _follows(log: LogStatus) -> dict[str, Any] | None:
+    """The log that this one goes on from, as its genesis entry names it."""
+    before = genesis_of(log.genesis).follows if log.genesis else None
+    return {"origin": before.origin, "size": before.size, "root": before.root} if before else None
+
+
+def keys_json(origin: str, log_vkey: str, keys: KeySet | None) -> dict[str, Any]:
     """Every public key and the log sizes between which it holds: `until_size` null means still."""
-    named = [(log_vkey, "log")]
-    if genesis is not None:
-        named += [(text, _role(text, origin)) for text in genesis.keys if text != log_vkey]
+    held = [(str(key.vkey), keys.role(key.vkey), key.from_size, key.until_size) for key in keys.keys] if keys else []
+    if log_vkey not in [vkey for vkey, *_ in held]:
+        held.insert(0, (log_vkey, LOG, 0, None))
     return {
         "origin": origin,
-        "keys": [{"vkey": text, "role": role, "from_size": 0, "until_size": None} for text, role in named],
+        "keys": [
+            {"vkey": vkey, "role": role, "from_size": from_size, "until_size": until}
+            for vkey, role, from_size, until in held
+        ],
     }
-
-
-def _role(vkey: str, origin: str) -> str:
-    name = vkey.split("+", 1)[0]
-    return name.removeprefix(origin).strip("/") or "log"
 
 
 def cursor(*parts: str | int) -> str:

@@ -22,7 +22,6 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from balance_verifier import answers
-from balance_verifier.logcheck import genesis_of
 from balance_verifier.pages import add_pages
 from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
@@ -162,9 +161,20 @@ def _log_routes(app: FastAPI, portal: Portal) -> None:
 
     @app.get("/log/keys", summary="Public keys and the log sizes between which they hold", tags=["log"])
     async def get_keys() -> Response:
-        _, log = await portal.queries.status()
-        genesis = genesis_of(log.genesis) if log.genesis else None
-        return _json(answers.keys_json(portal.settings.origin, str(portal.log_key), genesis))
+        return _json(answers.keys_json(portal.settings.origin, str(portal.log_key), await portal.key_set()))
+
+    @app.get(
+        "/log/keys.note",
+        summary="The key set as the log's key signed it, for balance-verify --keys",
+        tags=["log"],
+        response_class=PlainTextResponse,
+    )
+    async def get_key_note() -> Response:
+        """404 as long as the keys are those of the genesis entry."""
+        note = await portal.queries.key_note()
+        if note is None:
+            raise ProblemError(404, "No key set", "no key has changed: the genesis entry's keys hold")
+        return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
 
     @app.get("/v1/status", summary="Numbers of each shard and of the log", tags=["status"])
     async def get_status() -> Response:
@@ -201,7 +211,8 @@ async def _proof(portal: Portal, source: str, id: str) -> Response:
 async def _certificate(portal: Portal, request: Request, source: str, id: str) -> Response:
     bundle = await _bundle(portal, source, id)
     language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language", ""))
-    html = render_certificate(bundle, portal.log_key, sealer_keys=await portal.keys("sealer"), lang=language)
+    sealers = await portal.keys("sealer", bundle.log_proof.index)
+    html = render_certificate(bundle, portal.log_key, sealer_keys=sealers, lang=language)
     return HTMLResponse(
         html,
         headers={
@@ -225,10 +236,11 @@ async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
     except (VerifyError, msgspec.MsgspecError, KeyError, UnicodeError, RecursionError) as error:
         detail = "send the proof file as it was given"
         raise ProblemError(400, "Not a proof bundle", str(error), (FieldError("", str(error), detail),)) from None
-    sealers = await portal.keys("sealer")
+    sealers = await portal.keys("sealer", bundle.log_proof.index)
     report = report_json(verify_bundle(bundle, portal.log_key, policy=portal.policy, sealer_keys=sealers))
     if receipt is not None:
-        step = receipt_step(receipt, await _event_in(portal, bundle), await portal.keys("gateway"))
+        gateways = await portal.keys("gateway", bundle.log_proof.index)
+        step = receipt_step(receipt, await _event_in(portal, bundle), gateways)
         report["steps"].append(step)
         report["ok"] = report["ok"] and (step["result"] == MATCHES or not step["needed"])
     return report

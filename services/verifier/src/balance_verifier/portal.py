@@ -12,6 +12,7 @@ from balance_chain.runtime.db import connect, database_problems
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.policyfile import load_policy
 from balance_chain.web.problems import FieldError, ProblemError
+from balance_verify.keyset import KeyHistory, KeySet
 from balance_verify.note import VerifierKey
 from fastapi import Request
 
@@ -65,11 +66,15 @@ class Portal:
             raise ProblemError(404, "No such event", "no event of this source and id is in the ledger (yet)")
         return event
 
-    async def keys(self, role: str) -> list[VerifierKey]:
-        """The keys of a role (sealer, gateway) that the genesis entry names."""
+    async def key_set(self) -> KeySet | None:
+        """The keys of the log and the sizes between which they hold; None before the genesis entry was verified."""
         _, log = await self.queries.status()
-        keys = genesis_of(log.genesis).verifier_keys() if log.genesis else ()
-        return [key for key in keys if key.name == f"{self.settings.origin}/{role}"]
+        return KeyHistory.begin(genesis_of(log.genesis), log.keys).last if log.genesis else None
+
+    async def keys(self, role: str, index: int) -> list[VerifierKey]:
+        """The keys of a role (sealer, gateway) that hold at an entry of the log."""
+        keys = await self.key_set()
+        return list(keys.at(role, index)) if keys else []
 
 
 def segments(request: Request, prefix: str) -> list[str]:

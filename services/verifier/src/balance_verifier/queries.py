@@ -77,6 +77,9 @@ class LogStatus(msgspec.Struct, frozen=True):
     genesis: bytes
     final_size: int = 0
     cosigners: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """Texts of the key sets behind the genesis entry's."""
+    ended: bool = False
 
 
 class FoundFinding(msgspec.Struct, frozen=True):
@@ -204,6 +207,13 @@ class Queries:
         entry: bytes = values.pop("entry")
         return FoundBlock(**values), entry
 
+    async def key_note(self) -> str | None:
+        """The last key set as the log's key signed it; None while the genesis entry's keys hold."""
+        note: str | None = await self._pool.fetchval(
+            "SELECT keys FROM checkpoint WHERE keys IS NOT NULL ORDER BY pos DESC LIMIT 1"
+        )
+        return note
+
     async def status(self) -> tuple[list[ShardStatus], LogStatus]:
         """The numbers of every shard and of the log, of one moment."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
@@ -214,7 +224,7 @@ class Queries:
                 " (SELECT count(*) FROM finding f WHERE f.shard = s.shard) AS findings FROM shard s ORDER BY s.shard"
             )
             log = await connection.fetchrow(
-                "SELECT size, root, checkpoints, next, genesis,"
+                "SELECT size, root, checkpoints, next, genesis, keys, final AS ended,"
                 " coalesce((SELECT size FROM checkpoint WHERE quorum ORDER BY pos DESC LIMIT 1), 0) AS final_size,"
                 " coalesce((SELECT cosigners FROM checkpoint ORDER BY pos DESC LIMIT 1), '{}') AS cosigners FROM log"
             )

@@ -106,6 +106,14 @@ class KeySet:
         """The key of this `name+hash`."""
         return next((key for key in self.keys if key.vkey.id == key_id), None)
 
+    def explain(self, key_id: str) -> str:
+        """For a person: between which sizes a key holds."""
+        key = self.find(key_id)
+        if key is None:
+            return f"{key_id} is no key of this log"
+        until = "on" if key.until_size is None else f"up to {key.until_size}"
+        return f"{key_id} holds from log size {key.from_size} {until}"
+
     def after(
         self, size: int, heights: Sequence[int], *, add: Sequence[VerifierKey] = (), end: Sequence[str] = ()
     ) -> KeySet:
@@ -214,11 +222,7 @@ class KeyHistory:
 
     def explain(self, key_id: str) -> str:
         """For a person: between which sizes a key holds."""
-        key = self.last.find(key_id)
-        if key is None:
-            return f"{key_id} is no key of this log"
-        until = "on" if key.until_size is None else f"up to {key.until_size}"
-        return f"{key_id} holds from log size {key.from_size} {until}"
+        return self.last.explain(key_id)
 
     def _height_at(self, size: int, shard: int) -> int:
         # A line's sizes are those of the sets that brought it, so one of them has this size.

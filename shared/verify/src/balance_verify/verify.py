@@ -7,8 +7,9 @@ The steps, as C2SP tlog-proof ("Verifying a tlog proof") orders them, with our b
 3. entry in log: leaf hash of the entry, folded with the log path, gives the root of the checkpoint.
 4. origin: the header and the checkpoint both name the log that the given key stands for.
 5. checkpoint signature: the given key signed the checkpoint.
-6. sealer signature: one of the given sealer keys signed the header. Without such keys it is not checkable, and
-   not needed: step 3 binds the very bytes of the entry to the log.
+6. sealer signature: one of the given sealer keys, or of the given key set those that hold at the entry's index,
+   signed the header. Without such keys it is not checkable, and not needed: step 3 binds the very bytes of the entry
+   to the log.
 7. witnesses: a quorum of the policy's witnesses cosigned the checkpoint, and the policy lists this log. Without a
    policy it is not checkable, and the finality is the operator's word alone; without a quorum it is not yet final.
 
@@ -23,6 +24,7 @@ from typing import Final, Literal
 
 from .entry import Entry
 from .errors import BadSignatureError, MalformedError, UnknownSignerError
+from .keyset import SEALER, KeySet
 from .merkle import leaf_hash, root_from_inclusion
 from .note import VerifierKey, open_note
 from .policy import NONE, Policy, Verdict, time_text
@@ -80,8 +82,11 @@ def verify_bundle(
     *,
     policy: Policy | None = None,
     sealer_keys: Sequence[VerifierKey] = (),
+    keys: KeySet | None = None,
 ) -> Report:
     """Take the seven steps on `bundle`. Never raises: what cannot be computed is a result too."""
+    if keys is not None:
+        sealer_keys = (*sealer_keys, *keys.at(SEALER, bundle.log_proof.index))
     witnesses, finality = _witnesses(bundle, log_key, policy)
     return Report(
         (
@@ -90,7 +95,7 @@ def verify_bundle(
             _entry_in_log(bundle),
             _origin(bundle, log_key),
             _checkpoint_signature(bundle, log_key),
-            _sealer_signature(bundle, sealer_keys),
+            _sealer_signature(bundle, sealer_keys, keys),
             witnesses,
         ),
         finality,
@@ -155,23 +160,26 @@ def _checkpoint_signature(bundle: ProofBundle, log_key: VerifierKey) -> Step:
     return Step(5, "checkpoint signature", result, log_key.id, got, "the log's signature over its size and root")
 
 
-def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey]) -> Step:
+def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey], keys: KeySet | None) -> Step:
     # Step 6.
     name = "sealer signature"
     entry = Entry.parse(bundle.entry)
-    if not sealer_keys:
+    if not sealer_keys and keys is None:
         detail = f"no sealer key was given; the entry names {entry.key}"
         return Step(6, name, NOT_CHECKABLE, "", entry.key, detail, needed=False)
-    expected = " or ".join(key.id for key in sealer_keys)
+    expected = " or ".join(key.id for key in sealer_keys) or f"a key that holds at entry {bundle.log_proof.index}"
     result: Result = MATCHES
     got = entry.key
+    detail = "the sealer's signature over the block header"
+    if keys is not None:
+        detail = f"{detail}, at entry {bundle.log_proof.index}: {keys.explain(entry.key)}"
     try:
         entry.verify(*sealer_keys)
     except UnknownSignerError:
         result = SIGNER_NOT_RECOGNISED
     except BadSignatureError as error:
         result, got = DIFFERS, error.got
-    return Step(6, name, result, expected, got, "the sealer's signature over the block header")
+    return Step(6, name, result, expected, got, detail)
 
 
 def _witnesses(bundle: ProofBundle, log_key: VerifierKey, policy: Policy | None) -> tuple[Step, str]:
