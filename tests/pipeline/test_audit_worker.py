@@ -31,7 +31,7 @@ T0 = 1_772_000_000_000
 HOUR = 3_600_000
 DAY = 24 * HOUR
 SECONDS = 40.0
-TABLES = ("case_state", "source_state", "held", "alert_revision")
+TABLES = ("case_state", "source_state", "held", "held_across", "across_state", "alert_revision")
 
 
 class Log:
@@ -208,10 +208,13 @@ async def test_two_workers_in_small_batches_end_in_the_same_state_as_one_in_larg
     for case in range(1, 6):
         await log.write([*log.reassigned(0, case), log.event(1, "case.submitted", {}, case=case, ago=30 * DAY)])
         await log.write([log.event(1, "case.accepted", {"procedure": "small_claims"}, case=case, ago=29 * DAY)])
+    declared = {"person": "r_1", "with": "r_50", "kind": "spouse"}
+    await log.write([log.event(0, "judge.assigned", {"judge": "r_1"}), log.event(1, "relation.declared", declared)])
     log.lose_one()
-    await log.write([log.event(1, "case.fee_paid", {}), *log.later(HOUR), *log.later(HOUR)])
+    await log.write([log.event(0, "counsel.changed", {"lawyer": "r_50"}), *log.later(HOUR), *log.later(HOUR)])
     await wait_until(lambda: applied(pool, log), SECONDS)
-    await wait_until(lambda: pool.fetchval("SELECT count(*) = 1 FROM alert WHERE rule = 'R38'"), SECONDS)
+    across = "SELECT count(*) = 2 FROM alert WHERE rule IN ('R24', 'R38')"
+    await wait_until(lambda: pool.fetchval(across), SECONDS)
     for worker in pair:
         worker.terminate()
         assert await worker.ended() == 0
@@ -220,7 +223,7 @@ async def test_two_workers_in_small_batches_end_in_the_same_state_as_one_in_larg
     start(processes, topics, "alone", **again)
     async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "again"}) as other:
         await wait_until(lambda: applied(other, log), SECONDS)
-        await wait_until(lambda: other.fetchval("SELECT count(*) = 1 FROM alert WHERE rule = 'R38'"), SECONDS)
+        await wait_until(lambda: other.fetchval(across), SECONDS)
         second = await state(other)
     assert first == second
     assert len(first["alert_revision"]) > 5

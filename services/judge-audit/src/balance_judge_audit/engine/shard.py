@@ -8,6 +8,7 @@ what batches the events come.
 import hashlib
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
+from datetime import date
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from balance_judge_audit.engine.clauses import names_in, people_of
 from balance_judge_audit.engine.facts import FACTS_KEPT, LIST_KEPT, Announced, CaseState, Fact, Value
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
-from balance_judge_audit.engine.view import Place, View
+from balance_judge_audit.engine.view import Place, View, index
 
 T = TypeVar("T")
 Places = Callable[[str | None, str], Place]
@@ -136,16 +137,17 @@ class ShardEngine:
             state.court = event.courtcode
         result.touched.add(caseid)
         place = self._places(state.court, caseid)
+        day = day_of(event.time_ms, place.zone)
         for watch in self._book.across_watches(event.type):
             if place.jurisdiction in watch.jurisdictions and watch.test(event, place.zone):
                 leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
-                if _in_force(watch, event, place):
+                if _in_force(watch, day):
                     result.across.append(_held(watch, shard, state, place, incoming, leaf))
         marks: list[tuple[Watch, bool]] = []
         for watch in self._book.watches(event.type):
             if place.jurisdiction in watch.jurisdictions:
                 met = watch.test(event, place.zone)
-                if (met or watch.keep_unmet) and _in_force(watch, event, place):
+                if (met or watch.keep_unmet) and _in_force(watch, day):
                     marks.append((watch, met))
         if marks:
             leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
@@ -180,6 +182,7 @@ class ShardEngine:
         self, shard: int, caseid: str, state: CaseState, rules: Iterable[str], now: int, result: Applied
     ) -> None:
         place = self._places(state.court, caseid)
+        by_mark = index(state.facts)
         for rule_id in rules:
             rule = self._book.cases.get(rule_id)
             if rule is None:  # a rule that left the book says nothing more
@@ -192,6 +195,7 @@ class ShardEngine:
                 quiet_from=state.last + self._clocks.grace_ms,
                 shard=shard,
                 facts=state.facts,
+                by_mark=by_mark,
                 extra=state.extra,
                 judged_before=state.judged.get(rule_id, {}),
             )
@@ -280,9 +284,8 @@ def _held(watch: Watch, shard: ShardState, state: CaseState, place: Place, incom
     )
 
 
-def _in_force(watch: Watch, event: CanonicalEvent, place: Place) -> bool:
+def _in_force(watch: Watch, day: date) -> bool:
     """Whether the rule was in force on the day of the event."""
-    day = day_of(event.time_ms, place.zone)
     return watch.valid_from <= day and (watch.valid_to is None or day <= watch.valid_to)
 
 
@@ -293,9 +296,11 @@ def _remember(state: CaseState, incoming: Incoming, leaf: bytes, marks: list[tup
     event = incoming.event
     kept: list[Watch] = []
     met: list[str] = []
+    changed: set[str] = set()
     for watch, holds in marks:
         if watch.distinct is not None and not _names_anyone_new(state, watch, event):
             continue
+        changed.add(watch.rule)
         if sum(watch.mark in fact.marks for fact in state.facts) >= FACTS_KEPT:
             state.extra[watch.mark] = state.extra.get(watch.mark, 0) + 1
             continue
@@ -317,7 +322,7 @@ def _remember(state: CaseState, incoming: Incoming, leaf: bytes, marks: list[tup
                 met=tuple(met),
             )
         )
-    return {watch.rule for watch, _ in marks}
+    return changed
 
 
 def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> bool:

@@ -14,6 +14,20 @@ from balance_judge_audit.engine.facts import Fact
 from balance_judge_audit.engine.lawtime import DAY_MS, Calendar, day_of
 
 ALMOST_DAY_MS: Final = DAY_MS - 1
+NONE: Final[list[Fact]] = []
+
+
+def _order(fact: Fact) -> tuple[int, int]:
+    return (fact.time, fact.offset)
+
+
+def index(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts by rule and role; made once for all rules that judge a case at one moment."""
+    found: dict[str, list[Fact]] = {}
+    for fact in facts:
+        for mark in dict.fromkeys(fact.marks):
+            found.setdefault(mark, []).append(fact)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,8 @@ class View:
     """Ledger time of the case's last event plus the grace: before it nothing is called absent."""
     shard: int
     facts: list[Fact]
+    by_mark: Mapping[str, list[Fact]]
+    """The same facts by rule and role, in the order in which they came."""
     extra: Mapping[str, int]
     judged_before: Mapping[str, int]
     judged: dict[str, int] = field(default_factory=dict)
@@ -45,11 +61,11 @@ class View:
 
     def role(self, *names: str) -> list[Fact]:
         """Facts in these roles, in the order of their own times."""
+        if len(names) == 1:
+            found = self.by_mark.get(f"{self.rule}:{self.clause}{names[0]}", NONE)
+            return found if len(found) < 2 else sorted(found, key=_order)
         marks = {f"{self.rule}:{self.clause}{name}" for name in names}
-        found = [fact for fact in self.facts if not marks.isdisjoint(fact.marks)]
-        if len(found) > 1:
-            found.sort(key=lambda fact: (fact.time, fact.offset))
-        return found
+        return sorted((fact for fact in self.facts if not marks.isdisjoint(fact.marks)), key=_order)
 
     def has(self, fact: Fact, role: str) -> bool:
         """Whether the fact plays this role in the rule."""
@@ -62,7 +78,7 @@ class View:
     def count(self, role: str) -> int:
         """How many facts there are in a role, with those that were only counted."""
         mark = f"{self.rule}:{self.clause}{role}"
-        return sum(mark in fact.marks for fact in self.facts) + self.extra.get(mark, 0)
+        return len(self.by_mark.get(mark, NONE)) + self.extra.get(mark, 0)
 
     def earlier(self, one: Fact, other: Fact) -> bool:
         """Whether one is certainly before the other: where either knows only its day, by days."""
