@@ -35,6 +35,7 @@ from balance_local.summary import Summary
 from balance_local.supervisor import AlreadyRunning, StartFailed
 
 CASES = 60
+WITNESS_PORT = 8089
 SEED = 1
 
 
@@ -58,7 +59,7 @@ def command(
     """Start everything here, publish cases, show blocks, a verified proof and alerts."""
     wish = Wish(cases, seed, recap)
     try:
-        return asyncio.run(_run(wish, StackOptions(data=data), once, as_json))
+        return asyncio.run(_run(wish, StackOptions(data=data, witness_port=WITNESS_PORT), once, as_json))
     except (AlreadyRunning, PortTaken, StackError, StartFailed) as error:
         raise CommandFailed(Exit.UNAVAILABLE, str(error)) from None
 

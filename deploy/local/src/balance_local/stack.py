@@ -35,6 +35,7 @@ from balance_chain.runtime.topics import create_topics, topic_problems
 from balance_local.children import Child, Folder, Process, script_argv
 from balance_local.servers import KAFKA_PORT, LocalServers, require_free
 from balance_local.supervisor import StartFailed, Supervisor, ended
+from balance_local.witness import configuration_file, policy_file, prepare_witness
 
 ORIGIN = "demo.example/balance-chain/1"
 READY_SECONDS = 90.0
@@ -85,6 +86,8 @@ class StackOptions:
     checkpoint_interval_ms: int = 300
     grace_seconds: float = 5.0
     lateness_seconds: float = 5.0
+    witness_port: int | None = None
+    """Port of a witness of this run's own; None for none, and then nothing is ever final."""
     log_level: str = "INFO"
 
 
@@ -141,15 +144,23 @@ class Stack:
         return self.folder.keys / "log.vkey"
 
     @property
+    def policy_file(self) -> Path:
+        """The witness policy of this run; written where it has a witness."""
+        return policy_file(self.folder)
+
+    @property
     def stop_asked(self) -> bool:
         return self.supervisor.stop_asked
 
     async def start(self, only: frozenset[str] | None = None) -> None:
         """Start servers, make the ledger on the first start, start our processes (or `only` those named)."""
-        for port in asdict(self.options.ports).values():
+        ports = [*asdict(self.options.ports).values(), self.options.witness_port]
+        for port in filter(None, ports):
             require_free(port)
         await self.start_servers()
         self.first_start = await prepare_genesis(self.settings, self.folder, self._register_sources, self._note)
+        if self.options.witness_port is not None:
+            prepare_witness(self.folder, self.settings.host, self.options.witness_port)
         genesis = not await begun(self.settings, self.folder)
         wanted = services(self.settings, self.options, genesis=genesis)
         await self.supervisor.start([each for each in wanted if only is None or each.name in only], READY_SECONDS)
@@ -201,11 +212,18 @@ async def begun(settings: CommonSettings, folder: Folder) -> bool:
 
 
 def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) -> tuple[Process, ...]:
-    """Our eight processes with their ports, environments and readiness probes.
+    """Our eight processes, and the witness where there is one, with ports, environments and readiness probes.
 
     `genesis` lets a writer begin an empty output at the beginning.
     """
     ports = options.ports
+    folder = Folder(settings.keys.parent)
+    policy: dict[str, object] = {}
+    witness: list[Process] = []
+    if options.witness_port is not None:
+        policy["witness_policy"] = policy_file(folder)
+        argv = script_argv("balance-verifier", "witness", "--config", str(configuration_file(folder)))
+        witness.append(Process("witness", argv, ready_url=f"http://{settings.host}:{options.witness_port}/readyz"))
 
     def process(name: str, script: str, role: str, listens: int, **fields: object) -> Process:
         return Process(
@@ -230,10 +248,13 @@ def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) 
         ),
         process(
             "notary", "balance-sealer", "notary", ports.notary,
-            health_port=ports.notary, checkpoint_interval_ms=options.checkpoint_interval_ms,
+            health_port=ports.notary, checkpoint_interval_ms=options.checkpoint_interval_ms, **policy,
         ),
-        process("verifier", "balance-verifier", "worker", ports.verifier, health_port=ports.verifier),
-        process("verifier-api", "balance-verifier", "api", ports.verifier_api, verifier_api_port=ports.verifier_api),
+        process("verifier", "balance-verifier", "worker", ports.verifier, health_port=ports.verifier, **policy),
+        process(
+            "verifier-api", "balance-verifier", "api", ports.verifier_api,
+            verifier_api_port=ports.verifier_api, **policy,
+        ),
         process(
             "judge-audit", "balance-judge-audit", "worker", ports.judge_audit,
             health_port=ports.judge_audit, grace_seconds=options.grace_seconds,
@@ -243,6 +264,7 @@ def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) 
             "judge-audit-api", "balance-judge-audit", "api", ports.judge_audit_api,
             port=ports.judge_audit_api, grace_seconds=options.grace_seconds,
         ),
+        *witness,
     )  # fmt: skip
 
 
