@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import ClassVar
 
 import asyncpg
 import pytest
@@ -21,6 +23,8 @@ from balance_chain.runtime.service import Service
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 from balance_verifier.archive.fsck import Options, Report
+from balance_verifier.live import log as log_module
+from balance_verifier.live import shard as shard_module
 from balance_verifier.live.fsck import fsck_live
 from balance_verifier.settings import WorkerSettings
 from balance_verifier.worker import run_worker
@@ -31,7 +35,7 @@ from support.waiting import wait_until
 from support.writtenledger import Written, caught_up
 
 ROUNDS = 4
-CASES_A_TEST = 6
+CASES_A_TEST = len(KINDS)
 """Topics cost time to make: so many cases share one setting up."""
 
 SINGLE_COLUMNS = {
@@ -69,39 +73,102 @@ def ledger(keys: KeyDirectory, partitions: int) -> SmallLedger:
     return ledger
 
 
-@pytest.mark.parametrize("number", cases(2, 0.15 / CASES_A_TEST))
+Topics = dict[tuple[str, int], list[bytes]]
+
+
+def topics_of(ledger: SmallLedger) -> Topics:
+    """The values of each partition."""
+    made: Topics = {("litigation.events", shard): list(values) for shard, values in enumerate(ledger.events)}
+    made |= {("ledger.blocks", shard): list(values) for shard, values in enumerate(ledger.blocks)}
+    return made | {("ledger.checkpoints", 0): list(ledger.checkpoints)}
+
+
+def change_one(topics: Topics, kind: str, chance: random.Random) -> str:
+    """Tamper with one partition; its name."""
+    while True:
+        topic, partition = chance.choice(sorted(topics))
+        changed = tamper(kind, topics[topic, partition], chance)
+        if changed is not None:
+            topics[topic, partition] = changed
+            return f"{topic}/{partition}"
+
+
+def held_against(report: Report, kind: str, place: str) -> None:
+    """The change is named, with both values.
+
+    What does not count harms nobody and is told as that: a record that comes again, or one squeezed in at a place that
+    has been passed. Of a last checkpoint that was dropped nobody can know but who keeps it: the one outside names it.
+    """
+    told = [*report.faults, *report.notes]
+    places = (place, "outside") if place.startswith("ledger.checkpoints") and kind == "drop" else (place,)
+    assert any(fault.place.startswith(places) for fault in told), (kind, place, told)
+    assert all(fault.step and fault.expected != fault.got for fault in told), told
+    assert report.faults or kind in ("replay", "insert"), (kind, place, told)
+
+
+@pytest.mark.parametrize("number", cases(1, 0.02 / CASES_A_TEST))
 async def test_a_changed_topic_is_named(number: int, settings: CommonSettings, ledger: SmallLedger) -> None:
+    """On a real broker."""
     chance = random.Random(f"topics {number}")
     made: list[CommonSettings] = []
     try:
-        for case in range(CASES_A_TEST):
-            kind = KINDS[case % len(KINDS)]
+        for case, kind in enumerate(KINDS):
+            topics = topics_of(ledger)
+            place = change_one(topics, kind, chance)
             forged = SmallLedger(ledger.log_key, ledger.sealer_key, ledger.gateway_key, ledger.shards)
-            forged.events, forged.blocks = [list(v) for v in ledger.events], [list(v) for v in ledger.blocks]
-            forged.checkpoints = list(ledger.checkpoints)
-            lists = [("litigation.events", s, forged.events[s]) for s in range(forged.shards)]
-            lists += [("ledger.blocks", s, forged.blocks[s]) for s in range(forged.shards)]
-            lists += [("ledger.checkpoints", 0, forged.checkpoints)]
-            changed = None
-            while changed is None:
-                topic, partition, values = chance.choice(lists)
-                changed = tamper(kind, values, chance)
-                # What comes again in the same words is no other history: it does not count, and is told as that.
-            values[:] = changed
+            forged.events = [topics["litigation.events", shard] for shard in range(ledger.shards)]
+            forged.blocks = [topics["ledger.blocks", shard] for shard in range(ledger.shards)]
+            forged.checkpoints = topics["ledger.checkpoints", 0]
             own = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}{case}."})
             await create_topics(own)
             made.append(own)
             await Written(own, forged).flush()
-            report = await fsck(own, ledger)
-            told = [*report.faults, *report.notes]
-            assert any(fault.place.startswith(f"{topic}/{partition}") for fault in told), (kind, topic, told)
-            assert all(fault.expected != fault.got for fault in told), told
-            assert report.faults or kind == "replay", (kind, topic, told)
+            held_against(await fsck(own, ledger), kind, place)
     finally:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         await admin.start()
         await admin.delete_topics([own.topic(spec.name) for own in made for spec in SPECS])
         await admin.close()
+
+
+class MemoryReader:
+    """What fsck asks of a `PartitionReader`, from values in memory: a broker for each of a thousand cases is slow."""
+
+    topics: ClassVar[Topics] = {}
+
+    def __init__(self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0) -> None:
+        self._values = self.topics[topic, partition]
+        self._next = start_offset
+
+    async def __aenter__(self) -> MemoryReader:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def end_offset(self) -> int:
+        return len(self._values)
+
+    async def read(self, max_records: int, timeout_seconds: float) -> list[SimpleNamespace]:
+        values = self._values[self._next : self._next + max_records]
+        records = [SimpleNamespace(offset=at, value=value) for at, value in enumerate(values, self._next)]
+        self._next += len(records)
+        return records
+
+
+@pytest.mark.parametrize("number", cases(20, 0.2))
+def test_a_changed_partition_is_named(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in memory."""
+    monkeypatch.setattr(shard_module, "PartitionReader", MemoryReader)
+    monkeypatch.setattr(log_module, "PartitionReader", MemoryReader)
+    ledger, chance = SmallLedger.of_seed(), random.Random(f"partitions {number}")
+    grow(ledger, ROUNDS)
+    kind, topics = KINDS[number % len(KINDS)], topics_of(ledger)
+    place = change_one(topics, kind, chance)
+    monkeypatch.setattr(MemoryReader, "topics", topics)
+    options = Options(ledger.log_key.vkey, outside=(("outside", last_note(ledger)),))
+    settings = WorkerSettings(origin=ledger.origin, partitions=ledger.shards)
+    held_against(fsck_live(settings, options, lambda _: None, projection=False), kind, place)
 
 
 @pytest.fixture
@@ -129,7 +196,7 @@ async def test_a_true_ledger_matches_with_all_cores(
     assert (report.size, report.root, report.events) == (ledger.size, ledger.root.hex(), sum(map(len, ledger.events)))
 
 
-@pytest.mark.parametrize("number", cases(1, 0.13 / 24))
+@pytest.mark.parametrize("number", cases(1, 0.08 / 24))
 async def test_a_changed_table_is_named(
     number: int, topics: CommonSettings, ledger: SmallLedger, projection: asyncpg.Connection
 ) -> None:

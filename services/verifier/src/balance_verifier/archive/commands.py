@@ -96,7 +96,10 @@ def fsck(
     topics_only: Annotated[
         bool, typer.Option("--topics-only", help="With --live: leave the projection (BALANCE_DATABASE) alone.")
     ] = False,
-    vkey: VkeyFile = None,
+    vkey: Annotated[
+        Path | None,
+        typer.Option("--vkey", help="File with the log's public key; without it the archive's own, or BALANCE_KEYS."),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option("--checkpoint", help="A signed checkpoint kept elsewhere, which must be of the same log."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from balance_chain.core.topics import CHECKPOINTS
+from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.checkpoint import Checkpoint
@@ -101,6 +101,7 @@ class LiveLog:
         for shard, first, last in covered:
             part = entries[shard][first : last + 1]
             if len(part) < last - first + 1:
+                self._lost(shard, first + len(part), opened.pos)
                 return self._check.never_came(self.state, opened, shard, first + len(part) - 1)
             found += part
         outcome = self._check.take(self.state, opened, found)
@@ -109,6 +110,13 @@ class LiveLog:
             self.indexes.update({place: self.state.size + number for number, place in enumerate(places)})
             self.leaves += map(leaf_hash, found)
         return outcome
+
+    def _lost(self, shard: int, height: int, offset: int) -> None:
+        """A signed checkpoint covers a block, so it was there: told once a shard, for the first one missing."""
+        place = f"{BLOCKS}/{shard}, height {height}"
+        if all(fault.place != place for fault in self.faults):
+            due = f"a block, covered by the signed checkpoint at {CHECKPOINTS}/0@{offset}"
+            self.faults.append(Fault(place, "block_missing", due, f"none that counts behind height {height - 1}"))
 
     def _took(self, outcome: Advance | Skipped) -> None:
         if isinstance(outcome, Skipped):
