@@ -8,7 +8,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from balance_chain.runtime.settings import CommonSettings
 from balance_intake import receiptstore
 from balance_intake.repository import SCHEMA, migrate_intake
 from balance_intake.sealing import SealedBatch, SealedReject, SealedShard
@@ -19,7 +18,7 @@ SOURCE = "urn:a:b"
 
 
 @pytest.fixture
-async def connection(database: str, settings: CommonSettings) -> AsyncIterator[Any]:
+async def connection(database: str) -> AsyncIterator[Any]:
     """A migrated schema, as the follower sees it."""
     pool = await asyncpg.create_pool(database, min_size=1, max_size=2, server_settings={"search_path": SCHEMA})
     try:
