@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from balance_chain.certificate.render import render_certificate
@@ -18,6 +19,7 @@ from balance_verify.proof import ProofBundle
 from balance_verify.verify import verify_bundle
 from playwright.async_api import Browser, Page, async_playwright
 from support.bundles import LOG, SEALER, OneBlock, event
+from support.contrast import CONTRAST
 from support.mutations import Mutator
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -196,6 +198,16 @@ async def test_both_languages_fit_a_phone_and_print_on_a4(page: Page, tmp_path: 
 async def picture(page: Page, name: str) -> None:
     if PICTURES:
         await page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_is_readable_in_light_and_dark(
+    page: Page, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    for bundle in (BUNDLE, forged(BUNDLE)):
+        await show(page, tmp_path, certificate(bundle))
+        assert await page.evaluate(CONTRAST) == []
 
 
 async def test_the_saved_proof_file_is_the_bundle(page: Page, tmp_path: Path) -> None:

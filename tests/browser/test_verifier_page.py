@@ -20,6 +20,7 @@ from balance_verifier.api import build_app
 from balance_verifier.settings import ApiSettings, WorkerSettings
 from balance_verifier.worker import run_worker
 from playwright.async_api import Browser, Page, async_playwright
+from support.contrast import CONTRAST
 from support.ports import free_ports
 from support.smallledger import SOURCE, SmallLedger
 from support.waiting import wait_until
@@ -32,25 +33,6 @@ EVENT = f"/find?source={quote(SOURCE, safe='')}&id=e-0-1"
 CASE = f"/find?caseid={quote('（2026）京0491民初1号')}"
 PICTURES = os.environ.get("BALANCE_SCREENSHOTS")
 """Where set, a folder that gets a picture of each page."""
-
-CONTRAST = """() => {
-  const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
-  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
-  const parse = s => s.match(/[\\d.]+/g).map(Number);
-  const ground = e => {
-    for (; e; e = e.parentElement) {
-      const c = parse(getComputedStyle(e).backgroundColor);
-      if (c.length < 4 || c[3] > 0) return c;
-    }
-    return [255, 255, 255];
-  };
-  const speaks = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-  return [...document.querySelectorAll('body *')].filter(speaks).map(e => {
-    const a = light(parse(getComputedStyle(e).color)), b = light(ground(e));
-    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.tagName + ': ' + e.textContent.trim().slice(0, 40)];
-  }).filter(([ratio]) => ratio < 4.5);
-}"""
-"""Every text whose contrast with its ground is below WCAG AA."""
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def _qr(entry: bytes) -> str:
     """The entry's bytes as an inline picture."""
     picture = io.BytesIO()
     code = segno.make(entry, error="l", micro=False, boost_error=False)
-    code.save(picture, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=4, title="QR")
+    code.save(picture, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=4)
     return picture.getvalue().decode()
 
 
