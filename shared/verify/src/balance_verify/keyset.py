@@ -1,6 +1,6 @@
 """Say which keys hold at which place of a log: the key sets that the log's key signs, and the one rule that reads them.
 
-A key set is a signed note (docs/decisions/0011-keys.md). Its text:
+A key set is a signed note (docs/decisions/0006-keys.md). Its text:
 
     balance-chain keys
     <origin>
