@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from balance_chain.core.catalogue import Catalogue
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_judge_audit import rulebook
@@ -62,3 +63,57 @@ def test_a_rule_names_only_what_the_catalogue_has() -> None:
 
 def test_an_empty_directory_is_no_rule_book(tmp_path: Path) -> None:
     assert len(rulebook.problems(tmp_path)) == 1
+
+
+def rule_directory(folder: Path, **changed: str) -> Path:
+    """A copy of the book in which some rules have another text."""
+    for path in [RULES / rulebook.SCHEMA, *rulebook.rule_files(RULES)]:
+        shutil.copy(path, folder)
+    for name, text in changed.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rule", "old", "new", "said"),
+    [
+        ("R01", "limit: {period: $days}", "limit: {period: $weeks}", "R01.yaml:28: deadline.limit.period"),
+        ("R25", "key: {start: data.recusal_id", "key: {start: data.nothing", "also.decision.deadline.starts[0]"),
+        ("R15", "key: data.evidence_id", "key: data.cert", "evidence.ruled has no field 'data.cert'"),
+        ("R07", "level, is: division", "rank, is: division", "limit.extended has no field 'data.rank'"),
+    ],
+)
+def test_a_mistake_is_explained_with_its_line(tmp_path: Path, rule: str, old: str, new: str, said: str) -> None:
+    text = (RULES / f"{rule}.yaml").read_text(encoding="utf-8")
+    assert old in text
+    types = {name: dict(kind.schema) for name, kind in Catalogue.load(data_dir("catalogue")).types.items()}
+    found = rulebook.problems(rule_directory(tmp_path, **{rule: text.replace(old, new, 1)}), types)
+    assert any(said in str(problem) for problem in found), [str(each) for each in found]
+    for problem in found:
+        assert problem.line is not None
+
+
+LISTENING = """
+threshold:
+  count:
+    - event: alert.raised
+      where:
+        - {{field: data.rule, {which}}}
+  at_least: $changes
+"""
+
+
+def listening(rule: str, which: str) -> str:
+    """A rule that counts the alerts of others."""
+    text = (RULES / "R20.yaml").read_text(encoding="utf-8").replace("id: R20", f"id: {rule}")
+    head, _, rest = text.partition("threshold:")
+    return head + LISTENING.format(which=which).lstrip() + rest[rest.index("false_alarms:") :]
+
+
+def test_rules_that_hear_each_others_alerts_are_refused(tmp_path: Path) -> None:
+    alone = rule_directory(tmp_path, R20=listening("R20", "is: R01"))
+    assert rulebook.problems(alone) == []
+    ring = rule_directory(alone, R01=listening("R01", "in: [R05, R20]"), R20=listening("R20", "is: R01"))
+    assert [problem.file for problem in rulebook.problems(ring) if "R01 -> R20 -> R01" in str(problem)] == ["R01.yaml"]
+    all_of_them = rule_directory(alone, R01=listening("R01", "present: true"))
+    assert any("R01 -> R01" in str(problem) for problem in rulebook.problems(all_of_them))

@@ -16,24 +16,40 @@ from balance_chain.core.catalogue_files import CatalogueError, read_yaml
 from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.conditions import RuleError
 from balance_judge_audit.engine.model import ANY_TYPE, Rule
+from balance_judge_audit.ruleplaces import alert_cycle, line_of
 
 SCHEMA: Final = "rule.schema.json"
+KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation", "gap")
+ROLES: Final = {"starts": "start", "ends": "end", "stops": "stop"}
+COMPARED: Final = frozenset(
+    {"start", "end", "stop", "act", "before", "after", "reopened_by", "requires", "then", "not_of"}
+)
+"""Roles in which a key of one name for all is read from the event."""
 
 
 class RuleFileError(Exception):
     """A rule file is wrong; says which, where in it, and what."""
 
-    def __init__(self, file: str, key: str, problem: str) -> None:
-        super().__init__(f"{file}: {key or 'file'}: {problem}")
+    def __init__(self, file: str, key: str, problem: str, line: int | None = None) -> None:
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: {key or 'file'}: {problem}")
         self.file = file
+        self.line = line
         self.key = key
         self.problem = problem
 
 
 def problems(directory: Path, types: dict[str, dict[str, Any]] | None = None) -> list[RuleFileError]:
-    """Everything that is wrong with the rules of a directory. `types` has each event type's JSON Schema, where
-    it is known.
+    """Everything that is wrong with the rules of a directory, by file, line and key. `types` has each event type's JSON
+    Schema, where it is known.
     """
+    return [
+        RuleFileError(each.file, each.key, each.problem, line_of(directory / each.file, each.key))
+        for each in _problems(directory, types)
+    ]
+
+
+def _problems(directory: Path, types: dict[str, dict[str, Any]] | None) -> list[RuleFileError]:
     found: list[RuleFileError] = []
     rules: list[Rule] = []
     for path in rule_files(directory):
@@ -54,6 +70,10 @@ def problems(directory: Path, types: dict[str, dict[str, Any]] | None = None) ->
             compile_book(rules)
         except RuleError as error:
             found.append(RuleFileError(str(directory), error.field, f"{error.problem}; {error.remedy}"))
+    if cycle := alert_cycle(rules):
+        through = " -> ".join([*cycle, cycle[0]])
+        problem = f"its alerts come back to itself through alert events ({through}); name other rules in data.rule"
+        found.append(RuleFileError(f"{cycle[0]}.yaml", "", problem))
     return found
 
 
@@ -101,22 +121,34 @@ def _compile_alone(file: str, rule: Rule) -> list[RuleFileError]:
 
 def _names(file: str, rule: Rule, types: dict[str, dict[str, Any]]) -> list[RuleFileError]:
     """Types and fields that the catalogue does not have."""
-    section = msgspec.to_builtins(getattr(rule, rule.kind))
+    sections = {kind: msgspec.to_builtins(part) for kind in KINDS if (part := getattr(rule, kind)) is not None}
+    for each in rule.also:
+        parts = {kind: msgspec.to_builtins(part) for kind in KINDS[:-1] if (part := getattr(each, kind)) is not None}
+        sections |= {f"also.{each.name}.{kind}": part for kind, part in parts.items()}
     found: list[RuleFileError] = []
-    for key, event, paths in _mentions(section, rule.kind):
-        if event == ANY_TYPE:
-            continue
-        if event not in types:
-            found.append(RuleFileError(file, key, f"the catalogue has no event type {event!r}"))
-            continue
-        fields = types[event].get("properties", {})
-        for path in paths:
-            name = path.split(".")[1]
-            if name not in fields:
-                found.append(
-                    RuleFileError(file, key, f"{event} has no field {path!r}; it has {', '.join(sorted(fields))}")
-                )
+    for where, section in sections.items():
+        for key, event, paths in _mentions(section, where):
+            if event == ANY_TYPE:
+                continue
+            if event not in types:
+                found.append(RuleFileError(file, key, f"the catalogue has no event type {event!r}"))
+                continue
+            fields = types[event].get("properties", {})
+            for path in [*paths, *_key_paths(section, key.removeprefix(where + "."))]:
+                name = path.split(".")[1] if path.startswith("data.") else None
+                if name is not None and name not in fields:
+                    has = ", ".join(sorted(fields))
+                    found.append(RuleFileError(file, key, f"{event} has no field {path!r}; it has {has}"))
     return found
+
+
+def _key_paths(section: dict[str, Any], role: str) -> list[str]:
+    """The fields of the section's key in a role: where there is one for all roles, for those it is compared in."""
+    key = section.get("key")
+    name = ROLES.get(bare := role.partition("[")[0], bare)
+    if isinstance(key, dict):
+        return [key[name]] if name in key else []
+    return [key] if isinstance(key, str) and name in COMPARED else []
 
 
 def _mentions(value: Any, key: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -32,7 +32,7 @@ from balance_judge_audit.engine.model import (
 from balance_judge_audit.engine.view import View
 
 OWN_TYPES: Final = ("ledger.", "alert.")
-"""Events of the ledger itself: no rule over `*` sees them, so no alert breeds another."""
+"""Events of the ledger itself: only rules that name them see them, so no alert breeds another by itself."""
 NOBODY: Final[list["Watch"]] = []
 CASE_KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation")
 Section = Deadline | Threshold | ForbiddenTransition | Sequence | Segregation
@@ -95,6 +95,10 @@ class RuleBook:
     def across_watches(self, event_type: str) -> list[Watch]:
         """Which rules across cases are interested in events of this type."""
         return self._across.get(event_type, NOBODY)
+
+    def names(self, event_type: str) -> bool:
+        """Whether some rule names events of this type."""
+        return bool(self.watches(event_type) or self.across_watches(event_type))
 
     @property
     def types(self) -> frozenset[str]:

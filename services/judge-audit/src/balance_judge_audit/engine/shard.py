@@ -113,7 +113,8 @@ class ShardEngine:
                             incoming.offset,
                         )
                     )
-            if event.caseid is not None and not event.type.startswith(OWN_TYPES):
+            own = event.type.startswith(OWN_TYPES)
+            if event.caseid is not None and (not own or self._book.names(event.type)):
                 self._take(shard, cases, timers, incoming, leaf, result)
         return result
 
@@ -132,7 +133,8 @@ class ShardEngine:
         state = cases.get(caseid)
         if state is None:
             state = cases[caseid] = CaseState()
-        state.last = shard.ledger_time
+        if not event.type.startswith(OWN_TYPES):
+            state.last = shard.ledger_time
         if event.courtcode is not None:
             state.court = event.courtcode
         result.touched.add(caseid)
