@@ -22,6 +22,7 @@ from balance_chain.core.rejects import REMEDIES, Reason
 from balance_chain.core.sources import Source
 from balance_chain.runtime import killpoints
 from balance_chain.runtime.casekeys import CaseKeyStore
+from balance_chain.runtime.kafka import asked_to_end
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.telemetry import inject
 from balance_verify.receipt import Receipt
@@ -182,7 +183,8 @@ class Gateway:
                 _settle(batch, Unavailable(known))
             except asyncio.CancelledError:
                 _settle(batch, Unavailable(CommitFailed("gateway", "is stopping", "send again")))
-                raise
+                if asked_to_end():
+                    raise
             finally:
                 self._committing.difference_update(item.key.source for item in batch)
                 self._waiting.set()

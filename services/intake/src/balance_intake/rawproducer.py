@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from balance_chain.core.topics import RAW
-from balance_chain.runtime.kafka import KafkaUnavailable
+from balance_chain.runtime.kafka import KafkaUnavailable, asked_to_end
 from balance_chain.runtime.settings import CommonSettings
 
 BATCH_BYTES: Final = 1024 * 1024
@@ -58,9 +58,11 @@ class RawProducer:
         except (KafkaError, OSError, TimeoutError) as error:
             await self._discard(producer)
             raise KafkaUnavailable("kafka", f"raw did not take a batch ({error!r})", "see that Kafka is up") from error
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             await self._discard(producer)
-            raise
+            if asked_to_end():
+                raise
+            raise KafkaUnavailable("kafka", "raw: a batch was given up by the client", "send it again") from error
 
     async def close(self) -> None:
         """Let go of the producer."""

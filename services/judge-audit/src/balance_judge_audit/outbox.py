@@ -98,19 +98,17 @@ class TopicSender:
         topic, limit = self._settings.topic(ALERTS), self._settings.kafka_timeout_seconds
         try:
             for item in items:
-                await asyncio.wait_for(
-                    producer.send_and_wait(
-                        topic,
-                        item.value,
-                        key=item.id.encode(),
-                        partition=partition_for(item.id, self._settings.partitions),
-                        headers=[(TRACEPARENT, item.traceparent.encode())] if item.traceparent else None,
-                    ),
-                    limit,
+                sending = producer.send_and_wait(
+                    topic,
+                    item.value,
+                    key=item.id.encode(),
+                    partition=partition_for(item.id, self._settings.partitions),
+                    headers=[(TRACEPARENT, item.traceparent.encode())] if item.traceparent else None,
                 )
-        except (KafkaError, TimeoutError, OSError) as error:
+                await in_time(sending, limit, f"write to {ALERTS}")
+        except KafkaUnavailable:
             await self.close()
-            raise KafkaUnavailable(ALERTS, f"not acknowledged: {error!r}", "see that Kafka is up") from error
+            raise
         hit("audit-before-outbox-delete")
         async with self._pool.acquire() as connection:
             await repository.sent(connection, "topic", [item.number for item in items])

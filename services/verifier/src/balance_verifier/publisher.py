@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import KafkaUnavailable, in_time
+from balance_chain.runtime.kafka import in_time
 from balance_chain.runtime.service import pause
 
 from balance_verifier import metrics
@@ -48,10 +47,5 @@ async def publish_findings(
 
 async def _send(settings: WorkerSettings, producer: AIOKafkaProducer, key: str, value: bytes) -> None:
     partition = partition_for(key, settings.partitions)
-    try:
-        await asyncio.wait_for(
-            producer.send_and_wait(settings.topic(ALERTS), value, key=key.encode(), partition=partition),
-            settings.kafka_timeout_seconds,
-        )
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailable(ALERTS, f"not acknowledged: {error!r}", "see that Kafka is up") from error
+    sending = producer.send_and_wait(settings.topic(ALERTS), value, key=key.encode(), partition=partition)
+    await in_time(sending, settings.kafka_timeout_seconds, f"write to {ALERTS}")

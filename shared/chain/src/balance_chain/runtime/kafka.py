@@ -27,10 +27,24 @@ class PositionGone(BalanceError):
     """The log no longer has, or does not yet have, the offset asked for: never skipped silently."""
 
 
+def asked_to_end() -> bool:
+    """Whether the running task was itself cancelled.
+
+    aiokafka cancels futures of its own when a connection or a producer ends. A CancelledError that comes out of one is
+    a failure like any other: taken for the end of the task, it would end a worker for good without a word.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def in_time(awaitable: Awaitable[T], seconds: float, what: str) -> T:
     """Awaits Kafka with a time limit; every failure is KafkaUnavailable or PositionGone."""
     try:
         return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.CancelledError as error:
+        if asked_to_end():
+            raise
+        raise KafkaUnavailable("kafka", f"{what}: given up by the client", "see that Kafka is reachable") from error
     except OffsetOutOfRangeError as error:
         raise PositionGone(what, repr(error), "check retention and which Kafka this is") from error
     except (TimeoutError, KafkaError, OSError) as error:

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from balance_chain.core.errors import BalanceError
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import in_time
+from balance_chain.runtime.kafka import asked_to_end, in_time
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.settings import CommonSettings
@@ -153,6 +153,11 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await self._work(shard)
                 problem = "work ended by itself"
+            except asyncio.CancelledError:
+                if asked_to_end():
+                    raise
+                problem = "something that it waited for was cancelled"
+                _log.warning("shard_failed", group=self._group, shard=shard, problem=problem)
             except Exception as error:  # whatever it is, the other shards go on and this one is shown
                 problem = f"{type(error).__name__}: {error}"
                 _log.warning("shard_failed", group=self._group, shard=shard, problem=problem)

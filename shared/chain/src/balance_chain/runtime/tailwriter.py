@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.tail import Phase, Tail
-from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, in_time
+from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, asked_to_end, in_time
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.settings import CommonSettings
 
@@ -114,7 +114,11 @@ class TailWriter:
         delivery = asyncio.ensure_future(self._deliver(producer, batch))
         try:
             base = await asyncio.shield(delivery)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not asked_to_end():
+                self._tail.failed("given up by the client")
+                await self._discard()
+                raise TailLost(self._where, "batch given up by the client", "open again") from error
             await asyncio.wait({delivery}, timeout=self._settings.kafka_timeout_seconds)
             delivery.cancel()
             self._tail.failed("cancelled")
