@@ -125,3 +125,13 @@ async def test_an_event_is_found_and_its_proof_downloaded_by_keyboard_alone(addr
         await page.keyboard.press("Enter")
     assert (await download.value).suggested_filename == "e-0-1.proof.json"
     assert said == []
+
+
+async def test_the_certificate_of_an_event_opens_from_its_page_and_checks_itself(
+    address: str, browser: Browser
+) -> None:
+    page, said = await open_page(browser, address + EVENT, 800, "light", "en-GB")
+    await page.click("text=Certificate")
+    await page.wait_for_selector("#verdict[data-word=matches]")
+    assert await page.inner_text("h1") == "Certificate of evidence"
+    assert said == []

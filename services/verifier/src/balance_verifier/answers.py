@@ -48,6 +48,7 @@ def event_json(event: FoundEvent, *, whole: bool = False) -> dict[str, Any]:
         "links": {
             "self": event_path(event.source, event.id),
             "proof": event_path(event.source, event.id) + "/proof",
+            "certificate": event_path(event.source, event.id) + "/certificate",
         },
     }
     if whole:

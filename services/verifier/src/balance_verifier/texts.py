@@ -62,6 +62,7 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     "content": {"zh": "封存内容", "en": "What is sealed"},
     "proof": {"zh": "证明", "en": "Proof"},
     "download": {"zh": "下载证明文件", "en": "Download the proof"},
+    "certificate": {"zh": "存证证明", "en": "Certificate"},
     "not_yet": {
         "zh": "尚无：检查点覆盖后即可下载。",
         "en": "not yet: it can be made once a checkpoint covers the block.",
