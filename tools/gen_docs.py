@@ -106,7 +106,8 @@ def metrics_page() -> str:
 
 def metric_name(metric: MetricWrapperBase) -> str:
     """The name as `/metrics` shows it."""
-    return metric._name + "_total" if isinstance(metric, Counter) else metric._name
+    name: str = metric._name
+    return name + "_total" if isinstance(metric, Counter) else name
 
 
 def cli_page() -> str:

@@ -74,7 +74,7 @@ async def rebuild(show: Show) -> Rebuilt:
                 rows = await connection.fetch(f'SELECT shard, applied FROM "{schema}".shard')  # noqa: S608
                 await builder.reach({row["shard"]: row["applied"] for row in rows})
                 await builder.note_own_sequence()
-                await _carry_over(connection, schema, shadow)
+                await carry_over(connection, schema, shadow)
                 await swap_schemas(connection, schema)
         finally:
             await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
@@ -84,7 +84,8 @@ async def rebuild(show: Show) -> Rebuilt:
         await asyncio.wait_for(running.close(), settings.database_timeout_seconds)
 
 
-async def _carry_over(connection: Connection, schema: str, shadow: str) -> None:
+async def carry_over(connection: Connection, schema: str, shadow: str) -> None:
+    """Give the shadow the numbers of what was said, and the outbox what is still to be sent."""
     await connection.execute(f'LOCK TABLE "{schema}".outbox IN ACCESS EXCLUSIVE MODE')
     await connection.execute(f'SET LOCAL search_path TO "{shadow}"')
     for statement in _CARRY_OVER:
