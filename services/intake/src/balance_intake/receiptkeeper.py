@@ -37,8 +37,8 @@ from balance_intake.settings import GatewaySettings
 
 PART = "receipts"
 READ_RECORDS = 4000
-AHEAD_EVENTS = 50_000
-"""Most events of a shard held while no block holds them."""
+AHEAD_EVENTS = 100_000
+"""Most events of a shard held while no block holds them: more than the largest block has."""
 STANDBY_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 
@@ -100,8 +100,9 @@ class SealFollower:
 
     async def turn(self, wait_seconds: float) -> bool:
         """Read once and keep what was sealed; False if there was nothing to read."""
-        full = all(shard.waiting >= AHEAD_EVENTS for shard in self._shards.values())
-        events = {} if full else await self._events.read_all(READ_RECORDS, 0.0)
+        for number, shard in self._shards.items():
+            self._events.hold(number, shard.waiting >= AHEAD_EVENTS)
+        events = await self._events.read_all(READ_RECORDS, 0.0)
         blocks = await self._blocks.read_all(READ_RECORDS, 0.0 if events else wait_seconds)
         for number, records in events.items():
             for record in records:

@@ -113,6 +113,12 @@ class TopicReader:
         found = await in_time(self._open.end_offsets(list(self._starts)), self._limit, f"ends of {self._topic}")
         return {tp.partition: int(end) for tp, end in found.items()}
 
+    def hold(self, partition: int, held: bool) -> None:
+        """Reads no more of a partition until it is let go again; where it stands is kept."""
+        tp = TopicPartition(self._topic, partition)
+        if held != (tp in self._open.paused()):
+            (self._open.pause if held else self._open.resume)(tp)
+
     def highwater(self, partition: int) -> int | None:
         """The end of a partition as the last answer told it; no question is asked for it."""
         end: int | None = self._open.highwater(TopicPartition(self._topic, partition))
