@@ -227,7 +227,17 @@ class LogCheck:
             keys=texts,
             final=record.final is not None,
         )
-        row = CheckpointRow(opened.pos, state.size, state.root, state.heights, record.note, record.keys, record.final)
+        row = CheckpointRow(
+            opened.pos,
+            state.size,
+            state.root,
+            state.heights,
+            record.note,
+            record.keys,
+            record.final,
+            opened.cosigners,
+            opened.quorum,
+        )
         return Advance(after, row, (), state.size)
 
     def never_came(self, state: LogState, opened: Opened, shard: int, height: int) -> Skipped:

@@ -8,6 +8,7 @@ schemas are renamed, in one transaction. The running worker then finds its posit
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -28,6 +29,7 @@ from balance_chain.runtime.rebuild import (
     swap_schemas,
 )
 
+from balance_verifier.errors import PositionMoved
 from balance_verifier.logcheck import history_of
 from balance_verifier.logworker import LogWorker
 from balance_verifier.repository import Connection as Proxy
@@ -152,10 +154,14 @@ class _Builder:
 
         async def shard(number: int) -> None:
             await first(log_worker.known, stop)
-            if not stop.is_set():
+            while not stop.is_set():
                 state = log_worker.state
                 watch = KeyWatch(settings, self._key, history_of(state), state.next)
-                await ShardWorker(settings, repository, health, number, watch, committed).run(stop)
+                with suppress(PositionMoved):
+                    # Nobody else writes the shadow: what moves it is a key set that the log has taken.
+                    await ShardWorker(
+                        settings, repository, health, number, watch, committed, lambda: len(log_worker.state.keys)
+                    ).run(stop)
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from aiokafka import ConsumerRecord
 from balance_chain.core.topics import BLOCKS, EVENTS
@@ -19,6 +20,7 @@ from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
 from balance_verifier import metrics
+from balance_verifier.errors import PositionMoved
 from balance_verifier.findings import Finding
 from balance_verifier.rawcomparison import RawComparison
 from balance_verifier.recompute import ShardCheck, Unrecognised, Waiting
@@ -47,9 +49,10 @@ class ShardWorker:
         shard: int,
         watch: KeyWatch,
         committed: asyncio.Event,
+        key_sets: Callable[[], int],
     ) -> None:
         """`watch` knows the key sets up to the log's committed position. `committed` is set after each commit: the
-        log's loop may be waiting for this shard.
+        log's loop may be waiting for this shard. `key_sets` tells how many sets the log's loop has committed.
         """
         self._settings = settings
         self._repository = repository
@@ -57,6 +60,7 @@ class ShardWorker:
         self._shard = shard
         self._watch = watch
         self._committed = committed
+        self._key_sets = key_sets
         self._blocks: deque[ConsumerRecord] = deque()
 
     @property
@@ -67,6 +71,7 @@ class ShardWorker:
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop`; raises `Halted` before what cannot be recomputed."""
         settings = self._settings
+        key_sets = self._key_sets()
         state, leaves = await self._repository.load_shard(self._shard)
         check = ShardCheck(
             state,
@@ -83,6 +88,9 @@ class ShardWorker:
             RawComparison(settings, self._shard, state.rawpos + 1) as raw,
         ):
             while not stop.is_set():
+                if self._key_sets() != key_sets:
+                    # Blocks that this loop has taken may have been taken back.
+                    raise PositionMoved(self.part, "was read by the keys before", "load the state again")
                 await self._turn(check, events, blocks, raw)
                 self._health.progress(self.part)
                 self._health.problem(self.part, None)

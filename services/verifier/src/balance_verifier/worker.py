@@ -51,13 +51,16 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
         policy = load_policy(settings.witness_policy)
         log_worker = LogWorker(settings, repository, health, log_key, committed, policy)
 
+        def key_sets() -> int:
+            return len(log_worker.state.keys)
+
         async def shard(number: int) -> None:
             await first(log_worker.known, stop)
             if stop.is_set():
                 return
             state = log_worker.state
             watch = KeyWatch(settings, log_key, history_of(state), state.next)
-            await ShardWorker(settings, repository, health, number, watch, committed).run(stop)
+            await ShardWorker(settings, repository, health, number, watch, committed, key_sets).run(stop)
 
         loop = _Loop(settings, repository, health, stop)
         await loop.keep("start", lambda: repository.prepare(settings.partitions))
