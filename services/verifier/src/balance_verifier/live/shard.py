@@ -171,7 +171,7 @@ class LiveShard:
         projected, result = self._projected, self.result
         if self._tables is None or projected is None or not result.whole:
             return
-        for table, count, place in await self._tables.beyond(self._shard, projected.events_next, projected.height):
+        for table, count, place in await self._tables.beyond(self._shard):
             where = f"table {table}, shard {self._shard}"
             result.faults.append(Fault(where, "rows beyond the position", "none", f"{count}, the first at {place}"))
         due = self._check.state()

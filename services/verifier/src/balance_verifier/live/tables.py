@@ -63,23 +63,35 @@ class Tables:
         )
         return BlockRow(*row.values()) if row else None
 
-    async def beyond(self, shard: int, events: int, height: int) -> list[tuple[str, int, int]]:
-        """(table, count of rows, first place) of rows outside what the position row says is there."""
+    async def beyond(self, shard: int) -> list[tuple[str, int, int]]:
+        """(table, count of rows, first place) of rows outside what the position row says is there at that moment."""
         found = []
-        for table, column, bound in (
-            ("event", "pos", events - 1),
-            ("digest", "pos", events - 1),
-            ("block", "height", height),
+        for table, column, position in (
+            ("event", "pos", "events_next - 1"),
+            ("digest", "pos", "events_next - 1"),
+            ("block", "height", "height"),
         ):
+            # One statement sees one moment: the worker goes on meanwhile.
             row = await self._pool.fetchrow(
                 f"SELECT count(*) AS n, min({column}) AS place FROM {table}"  # noqa: S608
-                f" WHERE shard = $1 AND ({column} < 0 OR {column} > $2)",
+                f" WHERE shard = $1 AND ({column} < 0 OR {column} > (SELECT {position} FROM shard WHERE shard = $1))",
                 shard,
-                bound,
             )
             if row is not None and row["n"]:
                 found.append((table, row["n"], row["place"]))
         return found
+
+    async def beyond_log(self) -> list[tuple[str, str]]:
+        """(place, column) of rows outside what the log's position row says is there at that moment."""
+        rows = await self._pool.fetch(
+            "SELECT 'table checkpoint, ' || pos AS place, 'row' AS part FROM checkpoint, log"
+            " WHERE pos < 0 OR pos >= next"
+            " UNION ALL SELECT 'table log_node, level ' || level || ' index ' || index, 'row' FROM log_node, log"
+            " WHERE level < 0 OR level > 62 OR index < 0 OR ((index::numeric + 1) * (2::numeric ^ level)) > size"
+            " UNION ALL SELECT 'table block, ' || shard || '/' || height, 'log_index' FROM block, log"
+            " WHERE log_index < 1 OR log_index >= size"
+        )
+        return [(row["place"], row["part"]) for row in rows]
 
     async def strange_shards(self, shards: int) -> list[tuple[str, int]]:
         """(table, shard) of rows of shards that the log has not."""
