@@ -196,6 +196,38 @@ async def test_a_true_ledger_matches_with_all_cores(
     assert (report.size, report.root, report.events) == (ledger.size, ledger.root.hex(), sum(map(len, ledger.events)))
 
 
+async def test_a_ledger_that_grows_meanwhile_matches(
+    topics: CommonSettings, ledger: SmallLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The projection goes on after fsck has read where the topics end."""
+    written, service = Written(topics, ledger), Service("worker", Health(), asyncio.Event())
+    await written.flush()
+    loop, read = asyncio.get_running_loop(), log_module.LiveLog.read
+    async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "verifier"}) as pool:
+        await migrate(pool, "balance_verifier", "verifier")
+        worker = asyncio.ensure_future(run_worker(WorkerSettings(**topics.model_dump()), service))
+        await wait_until(lambda: caught_up(pool, ledger), 40)
+        options = Options(ledger.log_key.vkey, outside=(("outside", last_note(ledger)),))
+        size = ledger.size
+
+        async def more() -> None:
+            grow(ledger, 2)
+            await written.flush()
+            await wait_until(lambda: caught_up(pool, ledger), 40)
+
+        async def read_then_grow(live: log_module.LiveLog) -> None:
+            await read(live)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(more(), loop))
+
+        monkeypatch.setattr(log_module.LiveLog, "read", read_then_grow)
+        settings = WorkerSettings(**topics.model_dump())
+        report = await asyncio.to_thread(fsck_live, settings, options, lambda _: None, projection=True)
+        service.stop.set()
+        await asyncio.wait_for(worker, 20)
+    assert report.faults == []
+    assert report.size == size < ledger.size
+
+
 @pytest.mark.parametrize("number", cases(1, 0.08 / 24))
 async def test_a_changed_table_is_named(
     number: int, topics: CommonSettings, ledger: SmallLedger, projection: asyncpg.Connection
