@@ -13,10 +13,11 @@ import pytest
 from balance_chain.core.errors import BalanceError
 from balance_chain.runtime.health import Health
 from balance_verifier.witness.app import build_app
-from balance_verifier.witness.process import initialise, open_witness
+from balance_verifier.witness.process import initialise, open_witness, read_key, read_mldsa_key
 from balance_verifier.witness.service import Witness
 from balance_verifier.witness.settings import ConfigurationError, WitnessSettings
 from balance_verifier.witness.store import SqliteConnection, StateUnusable
+from balance_verify import mldsa
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.cosignature import CosigningKey, cosignature_time
 from balance_verify.equivocation import Evidence, check
@@ -187,6 +188,19 @@ async def test_over_http_it_is_the_specifications(opening: Opening) -> None:
         file = await client.get(kept["file"])
         assert check(Evidence.parse(file.content), LOG.vkey).proven
         assert (await client.get("/evidence/none")).status_code == 404
+
+
+@pytest.mark.skipif(not mldsa.AVAILABLE, reason="needs ML-DSA in the package cryptography")
+async def test_with_a_second_key_it_cosigns_with_both(tmp_path: Path) -> None:
+    initialise(tmp_path, "w.example", (str(LOG.vkey),), ml_dsa=True)
+    settings = WitnessSettings.load(tmp_path / "witness.toml")
+    assert settings.mldsa_key is not None
+    more = read_mldsa_key(settings.mldsa_key)
+    key = read_key(settings.key)
+    async with open_witness(settings, key, Health(), (more,)) as witness:
+        answer = await witness.add_checkpoint(LOGS.request(0, 0, 9))
+        assert [s.key_hash for s in read_answer(answer.body)] == [key.vkey.key_hash, more.vkey.key_hash]
+        assert len(open_note(await witness.published(NAMED) or b"", [LOG.vkey, key.vkey, more.vkey]).signatures) == 3
 
 
 def test_two_witnesses_never_share_a_file(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ IMPURE = {
 }
 
 
-OPTIONAL = {"timestamp.py": {"cryptography", "rfc3161_client"}}
+OPTIONAL = {"mldsa.py": {"cryptography"}, "timestamp.py": {"cryptography", "rfc3161_client"}}
 """What a module may use where it is installed: the extras of the package."""
 
 

@@ -33,6 +33,7 @@ def main() -> None:
     making.add_argument("folder", type=Path, help="where they go; what is there is left alone")
     making.add_argument("--name", required=True, help="name of the witness's key, such as court.example/witness")
     making.add_argument("--log", action="append", required=True, metavar="VKEY", help="a log's public key; repeatable")
+    making.add_argument("--ml-dsa", action="store_true", help="make a second key, of type ML-DSA-44 (FIPS 204)")
     arguments = parser.parse_args()
     try:
         sys.exit(_run(arguments))
@@ -50,8 +51,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "witness":
             return run_witness(arguments.config)
         case "witness-init":
-            key = initialise(arguments.folder, arguments.name, tuple(arguments.log))
-            sys.stdout.write(f"{key.vkey}\n{arguments.folder / CONFIGURATION}\n")
+            vkeys = initialise(arguments.folder, arguments.name, tuple(arguments.log), ml_dsa=arguments.ml_dsa)
+            sys.stdout.write("".join(f"{line}\n" for line in (*vkeys, arguments.folder / CONFIGURATION)))
             return 0
         case _:
             asyncio.run(_migrate(WorkerSettings()))

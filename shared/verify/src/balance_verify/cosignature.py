@@ -22,7 +22,9 @@ COSIGNATURE_V1 = b"\x04"
 MAX_TIME = 2**63 - 1
 """Greatest time of a cosignature, in seconds since the Epoch."""
 
-_TIME_SIZE = 8
+TIME_SIZE = 8
+"""Bytes of the time before a signature."""
+
 _SIGNATURE_SIZE = 64
 _PRIVATE = "PRIVATE+KEY+"
 
@@ -34,9 +36,9 @@ def signed_message(text: bytes, time: int) -> bytes:
 
 def cosignature_time(signature: bytes) -> int:
     """When a cosignature was made, in seconds since the Epoch; of any type, for all begin with the time."""
-    if len(signature) <= _TIME_SIZE:
+    if len(signature) <= TIME_SIZE:
         raise MalformedError("cosignature", f"{len(signature)} bytes", "give a time of 8 bytes and a signature")
-    return int.from_bytes(signature[:_TIME_SIZE], "big")
+    return int.from_bytes(signature[:TIME_SIZE], "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ class CosignerKey:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether `signature`, time included, is this witness's cosignature of the note text `message`."""
-        if len(signature) != _TIME_SIZE + _SIGNATURE_SIZE:
+        if len(signature) != TIME_SIZE + _SIGNATURE_SIZE:
             return False
         time = cosignature_time(signature)
         if time > MAX_TIME:
             return False
         try:
-            nacl.bindings.crypto_sign_open(signature[_TIME_SIZE:] + signed_message(message, time), self.public)
+            nacl.bindings.crypto_sign_open(signature[TIME_SIZE:] + signed_message(message, time), self.public)
         except nacl.exceptions.BadSignatureError:
             return False
         return True
@@ -127,4 +129,4 @@ class CosigningKey:
             raise MalformedError("cosignature time", str(time), "give seconds since the Epoch, above 0")
         message = signed_message(text.encode(), time)
         signature = nacl.bindings.crypto_sign(message, self._secret)[:_SIGNATURE_SIZE]
-        return NoteSignature(self.vkey.name, self.vkey.key_hash, time.to_bytes(_TIME_SIZE, "big") + signature)
+        return NoteSignature(self.vkey.name, self.vkey.key_hash, time.to_bytes(TIME_SIZE, "big") + signature)

@@ -6,14 +6,19 @@ which witnesses cosigned it and whether they are a quorum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from ._strict import decode_base64
 from .cosignature import CosignerKey, cosignature_time
 from .errors import MalformedError, UnknownSignerError
+from .mldsa import SUBTREE_V1, MlDsaCosignerKey
 from .note import SignedNote, VerifierKey, open_note
+
+WitnessKey = CosignerKey | MlDsaCosignerKey
+"""The public key of a witness, of either type."""
 
 NONE: Final = "none"
 """The quorum that asks for no witness."""
@@ -48,7 +53,7 @@ class PolicyWitness:
     """A witness: the name that groups and quorum use, its key, and where it is asked."""
 
     name: str
-    key: CosignerKey
+    key: WitnessKey
     url: str = ""
 
 
@@ -175,6 +180,15 @@ def time_text(time: int) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _witness_key(text: str) -> WitnessKey:
+    """A witness's key, of the type that its third part begins with."""
+    try:
+        kind = decode_base64(text.split("+", 2)[-1], "witness vkey")[:1]
+    except MalformedError:
+        kind = b""
+    return MlDsaCosignerKey.parse(text) if kind == SUBTREE_V1 else CosignerKey.parse(text)
+
+
 def _shown(name: str) -> str:
     """A name as text that any output takes: octets that are no UTF-8 are replaced."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -221,7 +235,7 @@ class _Reader:
         if len(words) not in (2, 3):
             raise self._wrong("is not a witness line", "write: witness NAME VKEY [URL]")
         try:
-            key = CosignerKey.parse(words[1])
+            key = _witness_key(words[1])
         except MalformedError as error:
             raise self._bad_key(error) from None
         if any(each.key.public == key.public for each in self.witnesses):
@@ -275,10 +289,3 @@ class _Reader:
 
     def _wrong(self, problem: str, remedy: str) -> PolicyError:
         return PolicyError(self._line, problem, remedy)
-
-
-def known_keys(log_key: VerifierKey, policy: Policy | None) -> Iterator[VerifierKey | CosignerKey]:
-    """The keys whose signatures on a checkpoint are looked at: the log's, and those of the policy's witnesses."""
-    yield log_key
-    if policy is not None:
-        yield from (each.key for each in policy.witnesses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import Service, run
 from balance_verify.cosignature import CosigningKey
 from balance_verify.errors import MalformedError
+from balance_verify.mldsa import MlDsaCosigningKey
 from balance_verify.note import VerifierKey
 
 from balance_verifier.witness.app import build_app
@@ -27,7 +28,8 @@ log = get_logger(__name__)
 PACKAGE = "balance_verifier.witness"
 CONFIGURATION = "witness.toml"
 KEY = "witness.skey"
-PUBLIC_KEY = "witness.vkey"
+MLDSA_KEY = "witness-mldsa.skey"
+PUBLIC_KEYS = "witness.vkey"
 
 _TEMPLATE = """# Configuration of a Balance Chain witness (见证). docs/witness.md explains each line.
 key = "{key}"
@@ -42,23 +44,27 @@ def run_witness(path: Path) -> int:
     """Serve until stopped; the exit code."""
     settings = WitnessSettings.load(path)
     key = read_key(settings.key)
+    more = (read_mldsa_key(settings.mldsa_key),) if settings.mldsa_key else ()
 
     async def work(service: Service) -> None:
-        app = build_app(lambda: open_witness(settings, key, service.health), service.health)
+        app = build_app(lambda: open_witness(settings, key, service.health, more), service.health)
         await serve_app(app, settings.host, settings.port, service.stop)
 
     return run("witness", settings, work, health_server=False)
 
 
 @asynccontextmanager
-async def open_witness(settings: WitnessSettings, key: CosigningKey, health: Health) -> AsyncIterator[Witness]:
+async def open_witness(
+    settings: WitnessSettings, key: CosigningKey, health: Health, more_keys: Sequence[MlDsaCosigningKey] = ()
+) -> AsyncIterator[Witness]:
     """The witness of these settings."""
     store = Store(await _connection(settings, health))
     mirror = await _mirror(settings, health) if settings.mirror else None
     try:
-        witness = Witness(key, settings.log_keys, store, settings.evidence, mirror=mirror)
+        witness = Witness(key, settings.log_keys, store, settings.evidence, more_keys=more_keys, mirror=mirror)
         await witness.prepare()
-        log.info("witness", vkey=str(key.vkey), logs=witness.origins, mirror=settings.mirror)
+        vkeys = [str(key.vkey), *(str(each.vkey) for each in more_keys)]
+        log.info("witness", vkeys=vkeys, logs=witness.origins, mirror=settings.mirror)
         yield witness
     finally:
         if mirror is not None:
@@ -91,26 +97,47 @@ def read_key(path: Path) -> CosigningKey:
         ) from None
 
 
-def initialise(folder: Path, name: str, logs: tuple[str, ...]) -> CosigningKey:
-    """A new key and a configuration file in `folder`; what is there is left alone."""
+def read_mldsa_key(path: Path) -> MlDsaCosigningKey:
+    """The witness's second private key, of type ML-DSA-44."""
+    try:
+        return MlDsaCosigningKey.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, MalformedError) as error:
+        raise ConfigurationError(
+            str(path),
+            f"is no witness's ML-DSA-44 key: {error}",
+            "make one with `balance-verifier witness-init --ml-dsa`",
+        ) from None
+
+
+def initialise(folder: Path, name: str, logs: tuple[str, ...], *, ml_dsa: bool = False) -> list[str]:
+    """New keys and a configuration file in `folder`, what is there is left alone; the vkeys."""
     try:
         for text in logs:
             VerifierKey.parse(text)
         made = CosigningKey.generate(name, secrets.token_bytes(32))
+        second = MlDsaCosigningKey(name, secrets.token_bytes(32)) if ml_dsa else None
     except MalformedError as error:
         raise ConfigurationError(error.field, error.problem, error.remedy) from None
     folder.mkdir(parents=True, exist_ok=True)
-    key_file = folder / KEY
-    if not key_file.exists():
-        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(made.encode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    key = read_key(key_file)
-    (folder / PUBLIC_KEY).write_text(f"{key.vkey}\n", encoding="utf-8")
+    _keep(folder / KEY, made.encode())
+    vkeys = [str(read_key(folder / KEY).vkey)]
+    if second is not None:
+        _keep(folder / MLDSA_KEY, second.encode())
+        vkeys.append(str(read_mldsa_key(folder / MLDSA_KEY).vkey))
+    (folder / PUBLIC_KEYS).write_text("".join(f"{vkey}\n" for vkey in vkeys), encoding="utf-8")
     configuration = folder / CONFIGURATION
     if not configuration.exists():
         quoted = ", ".join(f'"{text}"' for text in logs)
-        configuration.write_text(_TEMPLATE.format(key=KEY, logs=quoted), encoding="utf-8")
-    return key
+        more = f'mldsa_key = "{MLDSA_KEY}"\n' if second else ""
+        configuration.write_text(_TEMPLATE.format(key=KEY, logs=quoted) + more, encoding="utf-8")
+    return vkeys
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Write a private key, readable by its owner alone, unless there is one."""
+    if path.exists():
+        return
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())

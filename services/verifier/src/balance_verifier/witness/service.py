@@ -18,6 +18,7 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.cosignature import CosigningKey
 from balance_verify.equivocation import Evidence
 from balance_verify.errors import MalformedError
+from balance_verify.mldsa import MlDsaCosigningKey
 from balance_verify.note import SignedNote, VerifierKey
 from balance_verify.verify import DIFFERS
 from balance_verify.witness import CONFLICT, NOT_CONSISTENT, Opened, Refused, judge, open_request
@@ -41,7 +42,7 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cosigned:
-    """An answer with status 200: the cosignature's line."""
+    """An answer with status 200: a line for each key's cosignature."""
 
     body: bytes
     status: int = 200
@@ -49,7 +50,7 @@ class Cosigned:
 
 
 class Witness:
-    """One witness: its key, the logs it knows, its memory and, for a mirror, its own view of the log."""
+    """One witness: its keys, the logs it knows, its memory and, for a mirror, its own view of the log."""
 
     def __init__(
         self,
@@ -58,13 +59,13 @@ class Witness:
         store: Store,
         evidence_folder: Path,
         *,
+        more_keys: Sequence[MlDsaCosigningKey] = (),
         mirror: Mirror | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        self.vkey = key.vkey
         self.store = store
         self.mirror = mirror
-        self._key = key
+        self._keys: tuple[CosigningKey | MlDsaCosigningKey, ...] = (key, *more_keys)
         self._logs: dict[str, list[VerifierKey]] = {}
         for each in logs:
             self._logs.setdefault(each.name, []).append(each)
@@ -119,10 +120,11 @@ class Witness:
             size = (await self.store.kept(opened.checkpoint.origin)).latest.size
             return Refused(CONFLICT, "another request was faster", size)
         # (9) only now is it signed
-        signature = str(self._key.cosign(opened.note.text, self._clock()))
-        await self.store.cosigned(opened.checkpoint, signature)
+        now = self._clock()
+        lines = "".join(str(key.cosign(opened.note.text, now)) for key in self._keys)
+        await self.store.cosigned(opened.checkpoint, lines)
         metrics.SIZE.labels(opened.checkpoint.origin).set(opened.checkpoint.size)
-        return Cosigned(signature.encode())
+        return Cosigned(lines.encode())
 
     async def published(self, origin_hash: str) -> bytes | None:
         """The latest checkpoint cosigned of the log whose origin has this SHA-256 (hex), with both signatures."""

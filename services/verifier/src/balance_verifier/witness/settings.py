@@ -26,6 +26,9 @@ class WitnessSettings(CommonSettings):
     model_config = SettingsConfigDict(env_prefix="BALANCE_WITNESS_", extra="forbid", frozen=True)
 
     key: Path = Field(description="File with the witness's private key; `balance-verifier witness-init` makes it.")
+    mldsa_key: Path | None = Field(
+        default=None, description="File with a second private key, of type ML-DSA-44, to cosign with as well."
+    )
     logs: tuple[str, ...] = Field(min_length=1, description="Public keys (vkeys) of the logs that it cosigns.")
     port: int = Field(default=8089, ge=0, description="TCP port that add-checkpoint is asked on.")
     state: str = Field(
@@ -75,7 +78,7 @@ class WitnessSettings(CommonSettings):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(str(path), f"is not TOML: {error}", "see docs/witness.md") from None
         base = path.resolve().parent
-        for name in ("key", "evidence"):
+        for name in ("key", "mldsa_key", "evidence"):
             if isinstance(values.get(name), str):
                 values[name] = base / values[name]
         state = values.get("state", "witness.sqlite")
