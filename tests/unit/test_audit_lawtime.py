@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from balance_judge_audit.engine.holidays import LAST_YEAR, ChineseCalendar
 from balance_judge_audit.engine.lawtime import (
     Interval,
     Period,
@@ -85,6 +86,40 @@ def test_an_exclusion_counts_where_an_earlier_one_moved_the_last_day_behind_its_
 
 def test_while_an_exclusion_lasts_there_is_no_last_day() -> None:
     assert subtract(date(2026, 4, 15), [Interval(date(2026, 4, 1), None)]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "period", "expected"),
+    [
+        # Spring Festival 2026 is 15 to 23 February: seven days from the 10th end on the 17th, which moves to the 24th.
+        ("2026-02-10", Period(7, "days"), "2026-02-24"),
+        # A Saturday that is worked in the place of a holiday is a working day, and a last day on it does not move.
+        ("2026-02-07", Period(7, "days"), "2026-02-14"),
+        # Labour Day 2026 is 1 to 5 May; worked on Saturday the 9th.
+        ("2026-04-29", Period(5, "working_days"), "2026-05-09"),
+        ("2026-05-02", Period(7, "days"), "2026-05-09"),
+        # Three months from 1 July end on 1 October and move behind the National Day holidays.
+        ("2026-07-01", Period(3, "months"), "2026-10-08"),
+        ("2025-07-01", Period(3, "months"), "2025-10-09"),
+    ],
+)
+def test_a_chinese_court_does_not_work_on_public_holidays(start: str, period: Period, expected: str) -> None:
+    calendar = ChineseCalendar()
+    last = next_working_day(last_day(date.fromisoformat(start), period, calendar), calendar)
+    assert last == date.fromisoformat(expected)
+    assert calendar.is_confirmed(last)
+
+
+def test_beyond_the_published_years_only_weekends_and_fixed_holidays_are_known_and_that_is_provisional() -> None:
+    calendar, year = ChineseCalendar(), LAST_YEAR + 1
+    new_year, first_monday = (
+        date(year, 1, 1),
+        next(date(year, 1, day) for day in range(2, 9) if date(year, 1, day).weekday() == 0),
+    )
+    assert not calendar.is_working_day(new_year)
+    assert not calendar.is_working_day(first_monday - timedelta(days=1))
+    assert calendar.is_working_day(first_monday)
+    assert not calendar.is_confirmed(first_monday)
 
 
 @pytest.mark.parametrize(
