@@ -11,6 +11,7 @@ from balance_chain.cli.main import run
 from balance_chain.core.keys import KeyDirectory
 from balance_sealer.changes import Change, decide
 from balance_sealer.log import State
+from balance_verifier.answers import keys_json
 from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped, history_of
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry
@@ -170,3 +171,15 @@ def test_a_key_directory_is_checked_file_by_file(tmp_path: Path, capsys: pytest.
     assert run(["keys", "verify", str(path), "--json"]) == 1
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert [problem.split(":")[0] for problem in problems] == ["sealer.vkey", "master.key", "reject.key"]
+
+
+def test_the_verifier_lists_every_key_with_the_sizes_between_which_it_holds() -> None:
+    old = history().last.at("sealer", 1)[0]
+    keys = history().last.after(7, (2, 3), add=[NEXT.vkey], end=[old.id])
+    listed = keys_json(ORIGIN, str(history().last.at("log", 1)[0]), keys)["keys"]
+    assert [(key["role"], key["from_size"], key["until_size"]) for key in listed] == [
+        ("log", 0, None),
+        ("sealer", 0, 7),
+        ("gateway", 0, None),
+        ("sealer", 7, None),
+    ]
