@@ -9,9 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from balance_chain.core.errors import BalanceError
 from balance_chain.core.topics import CHECKPOINTS
-from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.logs import get_logger
@@ -32,7 +30,6 @@ from balance_sealer.witnesses import Witnesses, refuse
 READ_RECORDS = 100
 WAIT_SECONDS = 1.0
 PART = "witnesses"
-AWAY: tuple[type[Exception], ...] = (*BROKEN, BalanceError)
 
 _log = get_logger("balance_sealer.cosigning")
 
@@ -112,7 +109,7 @@ class Cosigning:
         while True:
             try:
                 await self._run(offset)
-            except AWAY as error:
+            except Exception as error:  # whatever it is: the notary goes on without cosignatures until it is over
                 self._health.notice(PART, f"cannot be asked: {error}")
                 _log.warning("witnesses_begin_again", error=repr(error))
                 await asyncio.sleep(delay)
