@@ -1,6 +1,6 @@
-"""A future that the Kafka client cancels by itself is a failure to try again, never the silent end of a worker.
+"""What breaks inside the Kafka client is a failure to try again, never the silent end of a worker.
 
-Found by chaos: Kafka cut off and killed, and both shards of normaliser and sealer stood still until a restart.
+Found by chaos: Kafka cut off and killed, or connections reset, and shards stood still until a restart.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.admin import ApiVersionRequest
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import KafkaUnavailable, in_time
 from balance_chain.runtime.settings import CommonSettings
@@ -93,6 +96,26 @@ async def test_a_shard_whose_work_dies_of_a_cancelled_future_is_begun_again(tmp_
     task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()
+
+
+class ClosedTransport:
+    """What uvloop says of a connection that was reset a moment ago."""
+
+    def write(self, _: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    def close(self) -> None:
+        return
+
+
+async def test_a_write_to_a_connection_that_has_just_broken_is_a_lost_connection() -> None:
+    """Else aiokafka's metadata task dies of it, and the process waits for metadata for ever."""
+    connection = AIOKafkaConnection("127.0.0.1", 1)
+    connection._writer = ClosedTransport()
+    connection._versions = {}
+    with pytest.raises(KafkaConnectionError):
+        connection.send(ApiVersionRequest())
+    assert not connection.connected()
 
 
 async def _nothing() -> None:

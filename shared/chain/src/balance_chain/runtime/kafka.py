@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from balance_chain.core.errors import BalanceError
+from balance_chain.runtime import brokenwrites as brokenwrites
 from balance_chain.runtime.settings import CommonSettings
 
 T = TypeVar("T")

@@ -98,7 +98,7 @@ class ShardRunner(ConsumerRebalanceListener):  # type: ignore[misc]
             committed_at = time.monotonic()
             while not stop.is_set():
                 # Everything is paused: this only shows the coordinator that we are alive.
-                await consumer.getmany(timeout_ms=0)
+                await in_time(consumer.getmany(timeout_ms=0), join, "stay in the group")
                 self._health.progress("group")
                 if time.monotonic() - committed_at > COMMIT_SECONDS:
                     committed_at = time.monotonic()
