@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from balance_chain.core.catalogue import Catalogue
@@ -55,7 +56,9 @@ def test_a_mistake_is_named_by_file_and_key(tmp_path: Path, old: str, new: str, 
 
 
 def test_a_rule_names_only_what_the_catalogue_has() -> None:
-    types = {name: {"properties": {}} for watches in [BOOK.types] for name in watches if name != "hearing.held"}
+    types: dict[str, dict[str, Any]] = {
+        name: {"properties": {}} for watches in [BOOK.types] for name in watches if name != "hearing.held"
+    }
     found = [str(problem) for problem in rulebook.problems(RULES, types)]
     assert any("no event type 'hearing.held'" in each for each in found)
     assert any("judge.reassigned has no field 'data.reason'" in each for each in found)
