@@ -1,0 +1,170 @@
+"""The rules across cases and shards say what brute force over everything says (R24, R28, R30)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from balance_chain.core.canonical import encode_event
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
+from balance_chain.core.events import CanonicalEvent
+from balance_chain.core.times import format_ms
+from balance_judge_audit import rulebook
+from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
+from balance_judge_audit.engine.alerts import Revision
+from balance_judge_audit.engine.book import compile_book
+from balance_judge_audit.engine.facts import CaseState
+from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
+from balance_judge_audit.places import PlaceFinder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
+CLOCKS = Clocks(grace_ms=1, lateness_ms=1)
+START = datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
+SHARDS = 2
+FEW = 3
+JUDGES, COUNSEL = ["r_1", "r_2"], ["r_50", "r_51"]
+MONTHS = ["2026-01", "2026-02", "2026-03", "2026-04"]
+
+Item = tuple[datetime, int, str, dict[str, Any]]
+"""When, in which case (whose number also gives the shard), and what."""
+
+
+def _book() -> Any:
+    """The book with a bulk export of three cases, so that small histories have one."""
+    rules = dict(rulebook.load(data_dir("rules")).rules)
+    bulk = rules["R30"]
+    few = msgspec.structs.replace(bulk.parameters["cases"], value=FEW)
+    rules["R30"] = msgspec.structs.replace(bulk, parameters={**bulk.parameters, "cases": few})
+    return compile_book(rules.values(), CLOCKS.lateness_ms)
+
+
+BOOK = _book()
+
+
+def said(items: list[Item], cuts: list[int]) -> dict[str, Revision]:
+    """The last revision of each alert across cases, with the facts taken in as many steps as there are cuts."""
+    engine, across = ShardEngine(BOOK, PLACES, CLOCKS), AcrossEngine(BOOK.across)
+    shards = [ShardState(number) for number in range(SHARDS)]
+    cases: list[dict[str, CaseState]] = [{} for _ in shards]
+    states: dict[str, KeyState] = {}
+    held: list[HeldFact] = []
+    last: dict[str, Revision] = {}
+    end = datetime(2026, 6, 1, tzinfo=START.tzinfo)
+    ticks: list[Item] = [(end, shard, "ledger.tick", {}) for shard in range(SHARDS)]
+    for number, item in enumerate([*items, *ticks]):
+        shard = shards[item[1] % SHARDS]
+        record = _record(shard.applied, item)
+        held += engine.apply(shard, cases[shard.shard], [record]).across
+        if number in cuts or number == len(items) + SHARDS - 1:
+            watermark = min(each.ledger_time for each in shards)
+            taken = [fact for fact in held if fact.time < watermark]
+            held = [fact for fact in held if fact.time >= watermark]
+            for revision in across.apply(states, taken, watermark):
+                last[revision.id] = revision
+    return last
+
+
+def _record(offset: int, item: Item) -> Incoming:
+    at, case, kind, data = item
+    own = kind == "ledger.tick"
+    caseid = None if own else f"（2026）京0491民初{case + 1}号"
+    time = format_ms(int(at.timestamp() * 1000))
+    event = CanonicalEvent(
+        specversion="1.0",
+        id=f"e{case}-{offset}",
+        source="urn:balance:test",
+        type=kind,
+        time=time,
+        receivedtime=time,
+        phase="test",
+        rawgen=0,
+        rawpos=offset,
+        subject=caseid,
+        caseid=caseid,
+        courtcode=None if own else "京0491",
+        data=data,
+    )
+    return Incoming(offset, event, encode_event(event))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Item]:
+    now, items = START, list[Item]()
+    for _ in range(draw(st.integers(1, 16))):
+        now += timedelta(minutes=draw(st.sampled_from([1, 10, 25, 40, 61, 60 * 24, 60 * 24 * 9])))
+        judge, other = draw(st.sampled_from(JUDGES)), draw(st.sampled_from(COUNSEL))
+        kind, data = draw(
+            st.sampled_from(
+                [
+                    ("relation.declared", {"person": judge, "with": other, "kind": "spouse"}),
+                    ("judge.assigned", {"judge": judge, "mode": "random"}),
+                    ("judge.reassigned", {"previous": judge, "judge": "r_9", "reason": "leave"}),
+                    ("counsel.changed", {"action": "appointed", "lawyer": other}),
+                    ("counsel.changed", {"action": "withdrawn", "lawyer": other}),
+                    ("access.viewed", {"action": "export", "purpose": "trial", "viewer": judge}),
+                    (
+                        "supervision.acted",
+                        {"measure": "monthly_report", "unit": "u", "month": draw(st.sampled_from(MONTHS))},
+                    ),
+                ]
+            )
+        )
+        items.append((now, draw(st.integers(0, 3)), kind, data))
+    return items
+
+
+def related(items: list[Item]) -> set[str]:
+    """Cases in which two people who declared a relation both still take part."""
+    pairs = {(each["person"], each["with"]) for _, _, kind, each in items if kind == "relation.declared"}
+    inside: set[tuple[int, str]] = set()
+    for _, case, kind, data in items:
+        inside -= {(case, data.get("previous", "")) if kind == "judge.reassigned" else (case, "")}
+        if kind == "judge.assigned":
+            inside.add((case, data["judge"]))
+        if kind == "counsel.changed":
+            inside = inside - {(case, data["lawyer"])} | (
+                {(case, data["lawyer"])} if data["action"] == "appointed" else set()
+            )
+    return {
+        f"（2026）京0491民初{case + 1}号 {one} {other}"
+        for case in range(4)
+        for one, other in pairs
+        if {(case, one), (case, other)} <= inside
+    }
+
+
+def in_bulk(items: list[Item]) -> set[str]:
+    """People who exported three different cases within an hour."""
+    exports = [(at, case, data["viewer"]) for at, case, kind, data in items if kind == "access.viewed"]
+    return {
+        who
+        for end, _, who in exports
+        if len({case for at, case, other in exports if other == who and end - timedelta(hours=1) < at <= end}) >= FEW
+    }
+
+
+def missing(items: list[Item]) -> set[str]:
+    """Months after the first report that no report names, due before the end."""
+    reports = [data["month"] for _, _, kind, data in items if kind == "supervision.acted"]
+    if not reports:
+        return set()
+    last_due = [month for month in MONTHS if date.fromisoformat(f"{month}-01") < date(2026, 5, 1)]
+    return {month for month in last_due if month > reports[0] and month not in reports}
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories(), st.lists(st.integers(0, 16), max_size=4))
+def test_rules_across_cases_say_what_brute_force_says_in_whatever_steps(items: list[Item], cuts: list[int]) -> None:
+    last = said(items, cuts)
+    standing = [each for each in last.values() if each.state == "open"]
+    assert {f"{each.subject} {each.start}" for each in standing if each.rule == "R24"} == related(items)
+    assert {each.subject for each in standing if each.rule == "R30"} == in_bulk(items)
+    assert {each.start for each in standing if each.rule == "R28"} == missing(items)
+    assert {key: msgspec.json.encode(each) for key, each in said(items, []).items()} == {
+        key: msgspec.json.encode(each) for key, each in last.items()
+    }
