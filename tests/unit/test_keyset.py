@@ -17,9 +17,7 @@ ORIGIN = "test.example/balance-chain/1"
 LOG = SigningKey.generate(ORIGIN, b"\1" * 32)
 SEALERS = [SigningKey.generate(f"{ORIGIN}/sealer", bytes([n]) * 32).vkey for n in range(10, 40)]
 GATEWAY = SigningKey.generate(f"{ORIGIN}/gateway", b"\3" * 32).vkey
-GENESIS = GenesisHeader(
-    "0" * 64, (str(LOG.vkey), str(SEALERS[0]), str(GATEWAY)), ORIGIN, 2, "2026-11-24T00:00:00.000Z"
-)
+GENESIS = GenesisHeader("0" * 64, (str(LOG.vkey), str(SEALERS[0]), str(GATEWAY)), ORIGIN, 2, "2026-11-24T00:00:00.000Z")
 
 
 @st.composite
