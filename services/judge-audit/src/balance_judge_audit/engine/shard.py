@@ -8,7 +8,6 @@ what batches the events come.
 import hashlib
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from datetime import date
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
@@ -19,10 +18,10 @@ from balance_chain.core.times import format_ms, parse_ms
 from balance_judge_audit.engine.across import HeldFact
 from balance_judge_audit.engine.alerts import Episode, Revision, Trigger, alert_id, digest
 from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
-from balance_judge_audit.engine.clauses import names_in, people_of
-from balance_judge_audit.engine.facts import FACTS_KEPT, LIST_KEPT, Announced, CaseState, Fact, Value
+from balance_judge_audit.engine.facts import Announced, CaseState, Fact
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
+from balance_judge_audit.engine.remember import held, in_force, remember
 from balance_judge_audit.engine.view import Place, View, index
 
 T = TypeVar("T")
@@ -143,17 +142,18 @@ class ShardEngine:
         for watch in self._book.across_watches(event.type):
             if place.jurisdiction in watch.jurisdictions and watch.test(event, place.zone):
                 leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
-                if _in_force(watch, day):
-                    result.across.append(_held(watch, shard, state, place, incoming, leaf))
+                if in_force(watch, day):
+                    at = (shard.ledger_time, shard.shard, incoming.offset)
+                    result.across.append(held(watch, event, at, state.court, place.zone, leaf))
         marks: list[tuple[Watch, bool]] = []
         for watch in self._book.watches(event.type):
             if place.jurisdiction in watch.jurisdictions:
                 met = watch.test(event, place.zone)
-                if (met or watch.keep_unmet) and _in_force(watch, day):
+                if (met or watch.keep_unmet) and in_force(watch, day):
                     marks.append((watch, met))
         if marks:
             leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
-            changed = _remember(state, incoming, leaf, marks)
+            changed = remember(state, event, incoming.offset, leaf, marks)
             self._judge(shard.shard, caseid, state, sorted(changed), shard.ledger_time, result)
         if (wake := state.wake(self._clocks.grace_ms)) is not None:
             heappush(timers, (wake, caseid))
@@ -263,83 +263,3 @@ def _last_facts(view: View) -> tuple[Trigger, ...]:
         if role is not None:
             named.append((role, fact))
     return view.triggers(named)
-
-
-def _held(watch: Watch, shard: ShardState, state: CaseState, place: Place, incoming: Incoming, leaf: bytes) -> HeldFact:
-    event = incoming.event
-    assert event.caseid is not None
-    return HeldFact(
-        time=shard.ledger_time,
-        leaf=leaf,
-        rule=watch.rule,
-        role=watch.mark.partition(":")[2],
-        at=event.time_ms,
-        zone=place.zone.key,
-        case=event.caseid,
-        court=state.court,
-        values={path: _value(read(event)) for path, read in watch.fields},
-        source=event.source,
-        id=event.id,
-        type=event.type,
-        shard=shard.shard,
-        offset=incoming.offset,
-    )
-
-
-def _in_force(watch: Watch, day: date) -> bool:
-    """Whether the rule was in force on the day of the event."""
-    return watch.valid_from <= day and (watch.valid_to is None or day <= watch.valid_to)
-
-
-def _remember(state: CaseState, incoming: Incoming, leaf: bytes, marks: list[tuple[Watch, bool]]) -> set[str]:
-    """Keeps the event as a fact for the rules that name it, or only counts it where there are too many; says
-    which rules.
-    """
-    event = incoming.event
-    kept: list[Watch] = []
-    met: list[str] = []
-    changed: set[str] = set()
-    for watch, holds in marks:
-        if watch.distinct is not None and not _names_anyone_new(state, watch, event):
-            continue
-        changed.add(watch.rule)
-        if sum(watch.mark in fact.marks for fact in state.facts) >= FACTS_KEPT:
-            state.extra[watch.mark] = state.extra.get(watch.mark, 0) + 1
-            continue
-        kept.append(watch)
-        if holds and watch.keep_unmet:
-            met.append(watch.mark)
-    if kept:
-        state.facts.append(
-            Fact(
-                time=event.time_ms,
-                day=event.precision == "day",
-                offset=incoming.offset,
-                type=event.type,
-                source=event.source,
-                id=event.id,
-                leaf=leaf.hex(),
-                marks=tuple(watch.mark for watch in kept),
-                values={path: _value(read(event)) for watch in kept for path, read in watch.fields},
-                met=tuple(met),
-            )
-        )
-    return changed
-
-
-def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> bool:
-    """Whether a fact kept for the people that it names would add one to those of the same role."""
-    assert watch.distinct is not None
-    named = {name for _, read in watch.fields for name in names_in(read(event))}
-    for fact in state.facts:
-        if not named:
-            break
-        if watch.mark in fact.marks:
-            named -= people_of(watch.distinct, fact)
-    return bool(named)
-
-
-def _value(value: object) -> Value:
-    if isinstance(value, list):
-        return [each for each in value if isinstance(each, str)][:LIST_KEPT]
-    return value if isinstance(value, str | int) else None

@@ -1,0 +1,94 @@
+"""How an event becomes a fact: kept in its case for the rules that name it, or held for the rules across cases."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from balance_chain.core.events import CanonicalEvent
+
+from balance_judge_audit.engine.across import HeldFact
+from balance_judge_audit.engine.book import Watch
+from balance_judge_audit.engine.clauses import names_in, people_of
+from balance_judge_audit.engine.facts import FACTS_KEPT, LIST_KEPT, CaseState, Fact, Value
+
+
+def held(
+    watch: Watch, event: CanonicalEvent, at: tuple[int, int, int], court: str | None, zone: ZoneInfo, leaf: bytes
+) -> HeldFact:
+    """The event as a fact for a rule across cases; `at` is its shard's ledger time, the shard and the offset."""
+    assert event.caseid is not None
+    return HeldFact(
+        time=at[0],
+        leaf=leaf,
+        rule=watch.rule,
+        role=watch.mark.partition(":")[2],
+        at=event.time_ms,
+        zone=zone.key,
+        case=event.caseid,
+        court=court,
+        values={path: _value(read(event)) for path, read in watch.fields},
+        source=event.source,
+        id=event.id,
+        type=event.type,
+        shard=at[1],
+        offset=at[2],
+    )
+
+
+def in_force(watch: Watch, day: date) -> bool:
+    """Whether the rule was in force on the day of the event."""
+    return watch.valid_from <= day and (watch.valid_to is None or day <= watch.valid_to)
+
+
+def remember(
+    state: CaseState, event: CanonicalEvent, offset: int, leaf: bytes, marks: list[tuple[Watch, bool]]
+) -> set[str]:
+    """Keeps the event as a fact for the rules that name it, or only counts it where there are too many; says
+    which rules.
+    """
+    kept: list[Watch] = []
+    met: list[str] = []
+    changed: set[str] = set()
+    for watch, holds in marks:
+        if watch.distinct is not None and not _names_anyone_new(state, watch, event):
+            continue
+        changed.add(watch.rule)
+        if sum(watch.mark in fact.marks for fact in state.facts) >= FACTS_KEPT:
+            state.extra[watch.mark] = state.extra.get(watch.mark, 0) + 1
+            continue
+        kept.append(watch)
+        if holds and watch.keep_unmet:
+            met.append(watch.mark)
+    if kept:
+        state.facts.append(
+            Fact(
+                time=event.time_ms,
+                day=event.precision == "day",
+                offset=offset,
+                type=event.type,
+                source=event.source,
+                id=event.id,
+                leaf=leaf.hex(),
+                marks=tuple(watch.mark for watch in kept),
+                values={path: _value(read(event)) for watch in kept for path, read in watch.fields},
+                met=tuple(met),
+            )
+        )
+    return changed
+
+
+def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> bool:
+    """Whether a fact kept for the people that it names would add one to those of the same role."""
+    assert watch.distinct is not None
+    named = {name for _, read in watch.fields for name in names_in(read(event))}
+    for fact in state.facts:
+        if not named:
+            break
+        if watch.mark in fact.marks:
+            named -= people_of(watch.distinct, fact)
+    return bool(named)
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, str)][:LIST_KEPT]
+    return value if isinstance(value, str | int) else None
