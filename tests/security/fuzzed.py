@@ -60,7 +60,7 @@ def check_problem(body: dict[str, Any], status: int) -> None:
 
 def check_answer(response: httpx.Response) -> None:
     """Not a 5xx, and where refused a problem."""
-    assert response.status_code < 500, (response.status_code, response.text[:500])
+    assert response.status_code < 500, (response.status_code, str(response.request.url)[:500], response.text[:500])
     if response.status_code >= 400:
         assert response.headers["content-type"] == "application/problem+json", response.headers
         check_problem(response.json(), response.status_code)

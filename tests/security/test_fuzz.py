@@ -204,6 +204,24 @@ async def test_no_operation_fails_whatever_it_is_asked(whole: Whole, name: str) 
     await still_well(whole, 10 + len(name))
 
 
+async def test_questions_that_no_database_can_be_asked_are_answered(whole: Whole) -> None:
+    """Found by a long run: a NUL was an internal error."""
+    alerts = "/v1/alerts"
+    questions = (
+        f"{alerts}?subject=%00",
+        f"{alerts}?court=a%00",
+        f"{alerts}?rule=%00&rule=R01",
+        f"{alerts}/%00",
+        f"{alerts}?since=0001-01-01T00:00:00%2B14:00",
+    )
+    async with httpx.AsyncClient(base_url=whole.stack.urls.judge_audit, timeout=SECONDS, trust_env=False) as door:
+        for question in questions:
+            response = await door.get(question)
+            check_answer(response)
+            assert response.status_code in (200, 404, 422), question
+        assert (await door.get("/?court=%00&rule=%00")).status_code == 200
+
+
 async def test_whatever_is_on_raw_becomes_an_event_or_a_sealed_reject(whole: Whole) -> None:
     rng = random.Random(SEED)
     source = SOURCES[KAFKA_URI]

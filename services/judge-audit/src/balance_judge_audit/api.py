@@ -143,6 +143,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
     ) -> AlertPage:
         """Alerts, the one with the latest revision first."""
+        _no_nul(rule=rule, court=court, subject=subject)
         wanted = AlertFilter(
             rules=rule,
             severities=severity,
@@ -244,7 +245,19 @@ def _ms(moment: datetime | None, name: str) -> int | None:
     if moment.tzinfo is None:
         fault = FieldError(f"/query/{name}", "has no offset", "add Z or one like %2B08:00")
         raise ProblemError(422, "The request is not valid", errors=(fault,))
-    return int(moment.timestamp() * 1000)
+    try:
+        return int(moment.timestamp() * 1000)
+    except OverflowError:
+        fault = FieldError(f"/query/{name}", "is beyond all calendars", "give a time between the years 2 and 9998")
+        raise ProblemError(422, "The request is not valid", errors=(fault,)) from None
+
+
+def _no_nul(**texts: str | list[str] | None) -> None:
+    """PostgreSQL holds no NUL, so nothing can be found by one."""
+    for name, text in texts.items():
+        if "\0" in "".join(text or ()):
+            fault = FieldError(f"/query/{name}", "has a NUL", "leave it out")
+            raise ProblemError(422, "The request is not valid", errors=(fault,))
 
 
 def _cursor(text: str | None) -> int | None:

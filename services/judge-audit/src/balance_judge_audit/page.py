@@ -97,7 +97,7 @@ class _Pages:
 
     async def _list(self, request: Request) -> dict[str, Any]:
         query = request.query_params
-        chosen = {name: query.get(name, "") for name in FILTERS}
+        chosen = {name: query.get(name, "").replace("\0", "") for name in FILTERS}
         cursor = query.get("cursor", "")
         before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18 else None
         wanted = AlertFilter(

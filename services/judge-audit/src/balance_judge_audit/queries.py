@@ -61,6 +61,8 @@ async def alerts(pool: Pool, wanted: AlertFilter, most: int) -> list[StoredRevis
 
 async def alert(pool: Pool, id_: str) -> StoredRevision | None:
     """The last revision of one alert."""
+    if "\0" in id_:
+        return None  # PostgreSQL can hold none
     row = await pool.fetchrow(
         f"SELECT {COLUMNS} FROM alert WHERE id = $1 AND NOT private",  # noqa: S608 (a constant)
         id_,
