@@ -112,8 +112,11 @@ async def take_proof(stack: Stack, name: EventName, summary: Summary) -> None:
 
 
 async def compare_alerts(stack: Stack, simulation: Simulation, summary: Summary) -> None:
-    """Alerts by rule, and those on the simulator's cases against its labels."""
-    alerts = await all_alerts(stack.urls.judge_audit)
+    """Open alerts by rule, and those on the simulator's cases against its labels.
+
+    A cured alert spoke of something that was absent while a slow machine was still sending it.
+    """
+    alerts = [each for each in await all_alerts(stack.urls.judge_audit) if each["state"] == "open"]
     summary.alerts = dict(Counter(each["rule"] for each in alerts))
     subjects = {label.subject for label in simulation.labels} | {
         parse_subject(event["subject"]).caseid for event in simulation.events
