@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiokafka.errors import KafkaError
+from balance_chain.core.errors import BalanceError
 from chaos.checks import Verdict, judge, settle
 from chaos.faults import FAULTS, Plan, clock_ahead
 from chaos.world import World
@@ -23,6 +25,8 @@ from support.waiting import wait_until
 HIT_SECONDS = 120.0
 MOMENTS_SECONDS = 3.0
 """A fault begins at a random moment of the first seconds of a round."""
+BEGINNINGS = 4
+BEGIN_AGAIN_SECONDS = 6.0
 REPORT = REPOSITORY / "build" / "reports" / "chaos.json"
 
 
@@ -84,7 +88,13 @@ async def play(world: World, plan: Plan, seed: int, *, last: bool = False) -> Ro
 
 
 async def _begin(world: World, name: str, rng: random.Random) -> str:
+    """A fault whose own client meets another fault, such as a dead broker, waits that out and begins again."""
     await asyncio.sleep(rng.uniform(0.0, MOMENTS_SECONDS))
+    for _ in range(BEGINNINGS - 1):
+        try:
+            return await FAULTS[name](world, rng)
+        except (KafkaError, BalanceError, OSError):
+            await asyncio.sleep(BEGIN_AGAIN_SECONDS)
     return await FAULTS[name](world, rng)
 
 
