@@ -119,7 +119,7 @@ def _event(rules: Normaliser, offset: int, source: str, value: bytes) -> JsonObj
     if isinstance(read, Draft):
         key = case_key(read.caseid)
         claim = rules.claim(read, key)
-        people = {ref: "r_" + sha256(encode(list(ref))).hexdigest()[:32] for ref in read.people}
+        people = {ref: privacy.register_id(ref, sha256(encode(list(ref))).hexdigest()[:32]) for ref in read.people}
         settled = rules.settle(read, claim, Holder(0, 0, offset, claim.sourcedigest))
         assert isinstance(settled, Draft)
         written = rules.event(settled, claim, key, people)

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 from balance_chain.core import canonical
-from balance_chain.core.privacy import REGISTRY_PREFIX, RegistryRef
+from balance_chain.core.privacy import RegistryRef, register_id
 from balance_chain.runtime.casekeys import migrate_keys
 from balance_chain.runtime.db import AWAY, migrate
 
@@ -237,7 +237,7 @@ class Repository:
                 [row.byname for row in rows],
                 [row.scope for row in rows],
                 [row.value for row in rows],
-                [REGISTRY_PREFIX + secrets.token_hex(16) for _ in rows],
+                [register_id(row, secrets.token_hex(16)) for row in rows],
             )
             if len(answer) < len(by_key):
                 answer = await self._fetch(_KNOWN_PEOPLE, list(by_key))

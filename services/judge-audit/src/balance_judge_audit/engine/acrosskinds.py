@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+from balance_chain.core.privacy import BYNAME_PREFIX
 from balance_chain.core.times import format_ms
 
 from balance_judge_audit.engine.across import (
@@ -172,10 +173,13 @@ class Related(Quiet):
         return said
 
     def _people(self, fact: HeldFact) -> list[str]:
+        """Those whom the register knows by an id: two people may share a name, so a name is nobody here."""
         if fact.role == "declared":
             both = [fact.values.get(path) for path in (self._spec.person, self._spec.other)]
-            return [name for name in both if isinstance(name, str)] if all(both) and both[0] != both[1] else []
-        return sorted({name for value in fact.values.values() for name in names_in(value)})
+            known = [name for name in both if isinstance(name, str) and not name.startswith(BYNAME_PREFIX)]
+            return known if len(set(known)) == 2 else []
+        names = {name for value in fact.values.values() for name in names_in(value)}
+        return sorted(name for name in names if not name.startswith(BYNAME_PREFIX))
 
     def _person(self, name: str) -> str:
         return f"{self._rule.id} p {name}"

@@ -33,6 +33,8 @@ SALT_BYTES: Final = 32
 TAG_BYTES: Final = 16
 PURPOSES: Final = ("encrypt", "salt", "nonce", "source", "pseudonym")
 REGISTRY_PREFIX: Final = "r_"
+BYNAME_PREFIX: Final = "n_"
+"""Of an id that stands for a name within a court, which two people may share: rules about one person pass over it."""
 PSEUDONYM_PREFIX: Final = "p_"
 ACTORS: Final = "actors"
 
@@ -91,6 +93,11 @@ class RegistryRef(NamedTuple):
     byname: bool
     scope: str
     value: str
+
+
+def register_id(asked: RegistryRef, drawn: str) -> str:
+    """A new id of the register from 32 random hex digits; it shows whether it stands for a person or for a name."""
+    return (BYNAME_PREFIX if asked.byname else REGISTRY_PREFIX) + drawn
 
 
 class Sealed(NamedTuple):
