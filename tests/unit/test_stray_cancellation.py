@@ -19,6 +19,8 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.shards import ShardRunner
 from balance_chain.runtime.tailwriter import OutRecord, TailLost, TailWriter
 from balance_intake.rawproducer import RawOut, RawProducer
+from balance_verifier.settings import WorkerSettings
+from balance_verifier.worker import _Loop
 from support.waiting import wait_until
 
 
@@ -120,3 +122,20 @@ async def test_a_write_to_a_connection_that_has_just_broken_is_a_lost_connection
 
 async def _nothing() -> None:
     return
+
+
+async def test_a_part_of_the_verifier_whose_wait_was_cancelled_is_begun_again() -> None:
+    """Found by back-pressure: Kafka away, and the verifier's shards had ended without a word."""
+    begun, stop = 0, asyncio.Event()
+
+    async def part() -> None:
+        nonlocal begun
+        begun += 1
+        if begun > 1:
+            stop.set()
+            return
+        await cancelled_inside()
+
+    loop = _Loop(WorkerSettings(verifier_retry_seconds=0.01), None, Health(), stop)  # type: ignore[arg-type]
+    await asyncio.wait_for(loop.keep("shard-0", part), 10)
+    assert begun == 2

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import KafkaUnavailable, PositionGone
+from balance_chain.runtime.kafka import KafkaUnavailable, PositionGone, asked_to_end
 from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.policyfile import load_policy
@@ -102,6 +102,10 @@ class _Loop:
                 wait = MOVED_PAUSE_SECONDS
                 self._health.problem(part, f"waiting: {error!r}")
                 log.warning("waiting", part=part, error=repr(error))
+            except asyncio.CancelledError:
+                if asked_to_end():
+                    raise
+                log.warning("waiting", part=part, error="something that it waited for was cancelled")
             except Exception as error:
                 # A fault of ours in one part must not take the others down; it is shown until a turn succeeds.
                 self._health.problem(part, f"failed: {error!r}")

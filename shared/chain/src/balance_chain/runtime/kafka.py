@@ -96,8 +96,8 @@ class TopicReader:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             try:
-                await asyncio.wait_for(consumer.stop(), CLOSE_SECONDS)
-            except (TimeoutError, KafkaError, OSError):
+                await in_time(consumer.stop(), CLOSE_SECONDS, "close reader")
+            except (BalanceError, TimeoutError, KafkaError, OSError):
                 await consumer._client.close()
 
     async def read_all(self, max_records: int, timeout_seconds: float) -> dict[int, list[ConsumerRecord]]:

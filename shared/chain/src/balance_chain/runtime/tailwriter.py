@@ -150,10 +150,10 @@ class TailWriter:
             if self._tail.phase is Phase.LOST:
                 # stop() would flush, which is to send again what has been given up.
                 producer._closed = True
-                await asyncio.wait_for(producer._sender.close(), CLOSE_SECONDS)
-                await asyncio.wait_for(producer.client.close(), CLOSE_SECONDS)
+                await in_time(producer._sender.close(), CLOSE_SECONDS, "end sender")
+                await in_time(producer.client.close(), CLOSE_SECONDS, "end client")
             else:
-                await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
+                await in_time(producer.stop(), CLOSE_SECONDS, "end producer")
         except (TimeoutError, KafkaError, OSError, KafkaUnavailable):
             await producer.client.close()
 
