@@ -123,3 +123,16 @@ async def test_a_bad_event_is_refused_by_itself_and_its_neighbours_are_accepted(
         assert isinstance(other, Refused)
         assert other.faults[0].reason is Reason.ID_CONFLICT
         assert len(memory.raw) == 2
+
+
+async def test_a_conflict_with_what_was_accepted_before_is_refused_by_itself(tmp_path: Path) -> None:
+    memory = Memory()
+    async with gateway(tmp_path, memory) as (door, deployment):
+        await sent(door, deployment, as_bytes(an_event(1)))
+        values = as_bytes(an_event(2)), as_bytes(an_event(1, sequence="9")), as_bytes(an_event(3))
+        before, conflict, after = await sent(door, deployment, *values)
+        assert isinstance(before, Accepted)
+        assert isinstance(after, Accepted)
+        assert isinstance(conflict, Refused)
+        assert conflict.faults[0].reason is Reason.ID_CONFLICT
+        assert len(memory.raw) == 3
