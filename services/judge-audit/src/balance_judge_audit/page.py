@@ -4,26 +4,22 @@ It works without scripts; with them htmx fetches the list anew whenever the stre
 """
 
 import json
-from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-import jinja2
 from balance_chain.core.times import format_ms
-from fastapi import FastAPI, Request
-from fastapi import Path as PathParameter
+from balance_chain.web.pages import language_of
+from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
 
 from balance_judge_audit import queries
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.settings import ApiSettings
+from balance_judge_audit.site import SITE
 
-PACKAGE: Final = files("balance_judge_audit")
 PAGE_SIZE: Final = 25
 FILTERS: Final = ("rule", "severity", "state", "court")
 _ORDER: Final = {
@@ -37,26 +33,12 @@ _ORDER: Final = {
     )
 }
 """In what order an alert's numbers are read."""
-Language = Literal["zh", "en"]
-
-
-class _Texts(dict[str, str]):
-    """A text that is not there is empty, so that a template can fall back."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
-TEXTS: Final[dict[str, _Texts]] = {
-    language: _Texts(texts)
-    for language, texts in json.loads((PACKAGE / "texts.json").read_text(encoding="utf-8")).items()
-}
 
 
 def add_pages(app: FastAPI, book: RuleBook, pool: Callable[[], Pool], settings: ApiSettings) -> None:
     """The page, its parts and its files."""
     pages = _Pages(book, pool, settings)
-    app.mount("/static", StaticFiles(directory=Path(str(PACKAGE / "static"))), name="static")
+    SITE.mount(app)
     options: dict[str, Any] = {"include_in_schema": False, "response_class": HTMLResponse}
     app.get("/", **options)(pages.home)
     app.get("/parts/alerts", **options)(pages.part)
@@ -68,32 +50,27 @@ class _Pages:
         self._book = book
         self._pool = pool
         self._settings = settings
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("balance_judge_audit"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
-        self._templates.filters["number"] = _number
 
     async def home(self, request: Request) -> HTMLResponse:
         """The whole page."""
         # The number is read before the list: what is said in between is sent again, and nothing is missed.
         number = await queries.last_number(self._pool())
-        return self._render("alerts.html", request, number=number, **await self._list(request))
+        return SITE.render(request, "alerts.html", number=number, **await self._list(request))
 
     async def part(self, request: Request) -> HTMLResponse:
         """The list alone, for htmx."""
-        return self._render("list.html", request, **await self._list(request))
+        return SITE.render(request, "list.html", **await self._list(request))
 
-    async def alert(self, request: Request, alert_id: Annotated[str, PathParameter()]) -> HTMLResponse:
+    async def alert(self, request: Request, alert_id: Annotated[str, Path()]) -> HTMLResponse:
         """One alert."""
         found = await queries.alert(self._pool(), alert_id)
         if found is None:
-            texts = TEXTS[_language(request)]
-            return HTMLResponse(f"<!doctype html><title>404</title><p>{texts['not_found']}</p>", status_code=404)
+            return SITE.render(request, "message.html", 404, message="not_found")
         alert = _shown(found)
         revisions = [_shown(each) for each in await queries.revisions(self._pool(), alert_id)]
         rule = self._book.rules.get(alert["rule"])
         verifier = self._settings.verifier_url.rstrip("/")
-        return self._render("alert.html", request, alert=alert, revisions=revisions, rule=rule, verifier=verifier)
+        return SITE.render(request, "alert.html", alert=alert, revisions=revisions, rule=rule, verifier=verifier)
 
     async def _list(self, request: Request) -> dict[str, Any]:
         query = request.query_params
@@ -109,7 +86,7 @@ class _Pages:
         )
         found = await queries.alerts(self._pool(), wanted, PAGE_SIZE + 1)
         kept = {name: value for name, value in chosen.items() if value}
-        language = _language(request)
+        language = language_of(request)
         base = {"lang": language, **kept}
         more = {**base, "cursor": found[PAGE_SIZE - 1].number} if len(found) > PAGE_SIZE else None
         totals: dict[str, int] = {}
@@ -130,31 +107,17 @@ class _Pages:
             "fragment": "/parts/alerts?" + urlencode({**base, **({"cursor": before} if before else {})}),
         }
 
-    def _render(self, template: str, request: Request, **values: Any) -> HTMLResponse:
-        language = _language(request)
-        other = "en" if language == "zh" else "zh"
-        switch = "?" + urlencode({**request.query_params, "lang": other})
-        text = self._templates.get_template(template).render(
-            t=TEXTS[language], lang=language, other=other, switch=switch, **values
-        )
-        return HTMLResponse(text, headers={"Content-Language": language, "Vary": "Accept-Language"})
 
-
-def _language(request: Request) -> Language:
-    """The language asked for, else the browser's, else Chinese."""
-    asked = request.query_params.get("lang")
-    if asked == "en" or (asked != "zh" and request.headers.get("accept-language", "zh").lower().startswith("en")):
-        return "en"
-    return "zh"
-
-
-def _number(value: str | int, texts: _Texts) -> str:
+def _number(value: str | int, texts: Mapping[str, str]) -> str:
     """A number or word of an alert in the reader's language; a period is a count and a unit."""
     text = str(value)
     count, _, unit = text.partition(" ")
-    if count.isdigit() and texts["u_" + unit.replace(" ", "_")]:
-        return count + texts["u_" + unit.replace(" ", "_")]
-    return texts["v_" + text] or text
+    if count.isdigit() and (name := texts.get("u_" + unit.replace(" ", "_"))):
+        return count + name
+    return texts.get("v_" + text, text)
+
+
+SITE.templates.filters["number"] = _number
 
 
 def _shown(stored: StoredRevision) -> dict[str, Any]:

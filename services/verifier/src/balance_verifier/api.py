@@ -14,6 +14,7 @@ from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.logs import get_logger
 from balance_chain.web.app import create_app
+from balance_chain.web.pages import language_of
 from balance_chain.web.problems import FieldError, ProblemError, problem_response
 from balance_verify.errors import VerifyError
 from balance_verify.proof import MAX_BUNDLE_BYTES, ProofBundle
@@ -27,7 +28,6 @@ from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
 from balance_verifier.queries import FoundEvent
 from balance_verifier.settings import ApiSettings
-from balance_verifier.texts import choose_language
 from balance_verifier.tileserving import add_tile_routes
 
 log = get_logger(__name__)
@@ -210,7 +210,7 @@ async def _proof(portal: Portal, source: str, id: str) -> Response:
 
 async def _certificate(portal: Portal, request: Request, source: str, id: str) -> Response:
     bundle = await _bundle(portal, source, id)
-    language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+    language = language_of(request)
     sealers = await portal.keys("sealer", bundle.log_proof.index)
     html = render_certificate(bundle, portal.log_key, sealer_keys=sealers, lang=language)
     return HTMLResponse(

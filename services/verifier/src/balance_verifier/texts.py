@@ -1,16 +1,13 @@
-"""Every word of the page, in Chinese and English, and the choice between them."""
+"""Every word of the pages, in Chinese and English."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-Language = Literal["zh", "en"]
+from balance_chain.web.pages import Language
 
 TEXTS: Final[dict[str, dict[Language, str]]] = {
     "title": {"zh": "天平链核验", "en": "Balance Chain verifier"},
-    "other_language": {"zh": "English", "en": "中文"},
-    "skip": {"zh": "跳到正文", "en": "Skip to content"},
-    "demo": {"zh": "演示环境，无需登录", "en": "demo, no login"},
     "about": {
         "zh": "本服务从事件原始字节重新计算每个区块、每个检查点，不采信任何他人给出的哈希。"
         "查询一个事件，可看到它走到哪一步，并下载可离线验证的证明。封存不等于真实：证明只说明封存后未被改动。",
@@ -80,25 +77,6 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     "got": {"zh": "实为", "en": "Found"},
     "what": {"zh": "问题", "en": "Fault"},
     "all_findings": {"zh": "最近发现的问题", "en": "Latest faults"},
-    "interface": {"zh": "接口文档", "en": "Interface"},
     "checkpoint": {"zh": "检查点", "en": "Checkpoint"},
     "public_keys": {"zh": "公钥", "en": "Public keys"},
 }
-
-
-def choose_language(asked: str | None, accepted: str) -> Language:
-    """The language asked for, else the first of ours that the browser accepts, else English."""
-    if asked in ("zh", "en"):
-        return "zh" if asked == "zh" else "en"
-    for part in accepted.lower().split(","):
-        tag = part.split(";")[0].strip()
-        if tag.startswith("zh"):
-            return "zh"
-        if tag.startswith("en"):
-            return "en"
-    return "en"
-
-
-def texts(language: Language) -> dict[str, str]:
-    """All words in one language."""
-    return {key: both[language] for key, both in TEXTS.items()}
