@@ -2,50 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.gotools import GoProgram
 from support.needs import needs_go
 
-HERE = Path(__file__).resolve().parent
-GOLDEN = HERE.parent / "golden" / "cosignatures.json"
-SECONDS = 300
-"""Time limit of one Go command; the first build compiles the standard library."""
+GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "cosignatures.json"
 
 pytestmark = needs_go
 
-Check = Callable[[Path], "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture(scope="module")
-def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
-    """Runs the Go program on a file of vectors."""
-    program = tmp_path_factory.mktemp("cosignatures") / "cosignatures"
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=HERE / "cosignatures",
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-
-    if run("go", "mod", "download").returncode:
-        pytest.skip("needs Go modules: filippo.io/torchwood cannot be fetched")
-    built = run("go", "build", "-o", str(program), ".")
-    assert built.returncode == 0, built.stderr
-    return lambda file: run(str(program), str(file))
+def program(tmp_path_factory: pytest.TempPathFactory) -> GoProgram:
+    """The program that checks a file of vectors."""
+    return GoProgram.build("cosignatures", tmp_path_factory)
 
 
-def test_every_golden_cosignature_holds_in_go(check: Check) -> None:
-    result = check(GOLDEN)
+def test_every_golden_cosignature_holds_in_go(program: GoProgram) -> None:
+    result = program.say(GOLDEN)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "8 vectors hold\n"
 
@@ -60,10 +35,10 @@ def test_every_golden_cosignature_holds_in_go(check: Check) -> None:
         ("group all-three 2", "group all-three 3"),
     ],
 )
-def test_a_wrong_vector_does_not_hold_in_go(check: Check, tmp_path: Path, right: str, wrong: str) -> None:
+def test_a_wrong_vector_does_not_hold_in_go(program: GoProgram, tmp_path: Path, right: str, wrong: str) -> None:
     text = GOLDEN.read_text(encoding="utf-8")
     assert right in text
     changed = tmp_path / GOLDEN.name
     changed.write_text(text.replace(right, wrong), encoding="utf-8")
-    result = check(changed)
+    result = program.say(changed)
     assert result.returncode == 1, result.stdout

@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import random
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,13 +24,11 @@ from balance_verify.policy import Policy
 from balance_verify.proof import ProofBundle
 from balance_verify.verify import verify_bundle
 from support.bundles import LOG, SEALER, OneBlock, event
+from support.gotools import GoProgram
 from support.mutations import WITNESSES, Mutator, with_cosignatures
 from support.needs import needs_go
 
-HERE = Path(__file__).resolve().parent
-GOLDEN = HERE.parent / "golden"
-SECONDS = 300
-"""Time limit of one Go command; the first build compiles the standard library."""
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 BUNDLES = int(os.environ.get("BALANCE_FUZZ_BUNDLES", "2000"))
 SEED = int(os.environ.get("BALANCE_FUZZ_SEED", "7"))
 BATCH = 5_000
@@ -52,35 +49,17 @@ class Said:
     ok: bool
 
 
-def go(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-    return subprocess.run(
-        command,
-        cwd=HERE / "secondverifier",
-        env=environment,
-        input=given,
-        capture_output=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(tmp_path_factory: pytest.TempPathFactory) -> GoProgram:
     """The second verifier, built."""
-    program = tmp_path_factory.mktemp("second") / "secondverifier"
-    if go("go", "mod", "download").returncode:
-        pytest.skip("needs Go modules: golang.org/x/mod cannot be fetched")
-    built = go("go", "build", "-o", str(program), ".")
-    assert built.returncode == 0, built.stderr.decode()
-    return program
+    return GoProgram.build("secondverifier", tmp_path_factory)
 
 
 Ask = Callable[[list[bytes]], list[Said]]
 
 
 @pytest.fixture
-def second(program: Path, tmp_path: Path) -> Callable[..., Ask]:
+def second(program: GoProgram, tmp_path: Path) -> Callable[..., Ask]:
     """Asks the second verifier about many bundles at once."""
 
     def with_keys(vkey: str, sealer: str = "", policy: str = "") -> Ask:
@@ -92,7 +71,7 @@ def second(program: Path, tmp_path: Path) -> Callable[..., Ask]:
 
         def ask(bundles: list[bytes]) -> list[Said]:
             lines = b"\n".join(map(base64.b64encode, bundles)) + b"\n"
-            done = go(str(program), *options, "-batch", given=lines)
+            done = program.run(*options, "-batch", given=lines)
             assert done.returncode == 0, done.stderr.decode()
             answers = [json.loads(line) for line in done.stdout.splitlines()]
             assert len(answers) == len(bundles)
@@ -162,14 +141,14 @@ def test_without_sealer_and_policy_both_leave_the_same_steps_out(second: Callabl
 
 
 @pytest.mark.parametrize("change", ["", "event", "text"])
-def test_both_commands_exit_alike(program: Path, tmp_path: Path, change: str) -> None:
+def test_both_commands_exit_alike(program: GoProgram, tmp_path: Path, change: str) -> None:
     bundle, vkey = tmp_path / "bundle", tmp_path / "vkey"
     data = good_bundles()[0].encode()
     bundle.write_bytes(data.replace(b'"event":"ey', b'"event":"ay') if change == "event" else data + change.encode())
     vkey.write_text(f"{LOG.vkey}\n")
     for more in ([], ["operator-only"]):
-        there = go(str(program), "-vkey", str(vkey), *(f"-{each}" for each in more), str(bundle))
+        there = program.run("-vkey", vkey, *(f"-{each}" for each in more), bundle)
         assert there.returncode == main([str(bundle), "--vkey", str(vkey), *(f"--{each}" for each in more)])
-    assert go(str(program), "-vkey", str(vkey), str(tmp_path / "missing")).returncode == 3
-    assert go(str(program), "-vkey", str(bundle), str(bundle)).returncode == 2
-    assert go(str(program), str(bundle)).returncode == 2
+    assert program.run("-vkey", vkey, tmp_path / "missing").returncode == 3
+    assert program.run("-vkey", bundle, bundle).returncode == 2
+    assert program.run(bundle).returncode == 2

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import os
-import subprocess
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,35 +16,20 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.note import SignedNote
 from balance_verify.topicvalues import CheckpointRecord
 from support.archived import export, grow
+from support.gotools import GoProgram
 from support.needs import needs_go
 from support.smallledger import SmallLedger
 
-HERE = Path(__file__).resolve().parent
-SECONDS = 300
-"""Time limit of one Go command; the first build compiles all that it imports."""
+PROOFS = Path(__file__).resolve().parent.parent / "golden" / "merkle.json"
 READERS = ("sumdb", "tessera", "torchwood")
 
 pytestmark = needs_go
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs the Go program."""
-    program = tmp_path_factory.mktemp("tiles") / "tiles"
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=HERE / "tiles", env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-
-    if run("go", "mod", "download").returncode:
-        pytest.skip("needs Go modules: tessera and torchwood cannot be fetched")
-    built = run("go", "build", "-o", str(program), ".")
-    assert built.returncode == 0, built.stderr
-    return lambda *arguments: run(str(program), *arguments)
+def program(tmp_path_factory: pytest.TempPathFactory) -> GoProgram:
+    """The readers."""
+    return GoProgram.build("tiles", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +71,9 @@ def earlier(ledger: SmallLedger) -> list[str]:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_the_archive_is_a_log_to_readers_that_nobody_here_wrote(
-    read: Run, url: str, ledger: SmallLedger, reader: str
+    program: GoProgram, url: str, ledger: SmallLedger, reader: str
 ) -> None:
-    result = read(reader, url, str(ledger.log_key.vkey), *earlier(ledger))
+    result = program.say(reader, url, str(ledger.log_key.vkey), *earlier(ledger))
     assert (result.returncode, result.stdout) == (0, f"{reader} agrees\n"), result.stderr
 
 
@@ -104,17 +88,30 @@ def test_the_archive_is_a_log_to_readers_that_nobody_here_wrote(
     ],
 )
 def test_a_changed_archive_is_none(
-    read: Run, url: str, archive: Path, ledger: SmallLedger, reader: str, path: str
+    program: GoProgram, url: str, archive: Path, ledger: SmallLedger, reader: str, path: str
 ) -> None:
     data = bytearray((archive / path).read_bytes())
     data[100] ^= 1
     (archive / path).write_bytes(bytes(data))
-    result = read(reader, url, str(ledger.log_key.vkey))
+    result = program.say(reader, url, str(ledger.log_key.vkey))
     assert result.returncode == 1, result.stdout
 
 
 @pytest.mark.parametrize("reader", ["sumdb", "tessera"])
-def test_another_earlier_history_is_none(read: Run, url: str, ledger: SmallLedger, reader: str) -> None:
-    result = read(reader, url, str(ledger.log_key.vkey), f"101:{base64.b64encode(bytes(32)).decode()}")
+def test_another_earlier_history_is_none(program: GoProgram, url: str, ledger: SmallLedger, reader: str) -> None:
+    result = program.say(reader, url, str(ledger.log_key.vkey), f"101:{base64.b64encode(bytes(32)).decode()}")
     assert result.returncode == 1
     assert "consistency" in result.stderr
+
+
+def test_our_proofs_hold_by_code_that_nobody_here_wrote(program: GoProgram, tmp_path: Path) -> None:
+    trees = json.loads(PROOFS.read_text(encoding="utf-8"))
+    count = sum(len(tree["inclusion"]) + len(tree["consistency"]) for tree in trees)
+    result = program.say("merkle", PROOFS)
+    assert (result.returncode, result.stdout) == (0, f"{count} proofs hold\n"), result.stderr
+    for kind in ("inclusion", "consistency"):
+        changed = json.loads(PROOFS.read_text(encoding="utf-8"))
+        proof = next(proof for tree in changed for proof in tree[kind] if proof["path"])
+        proof["path"][0] = base64.b64encode(bytes(32)).decode()
+        (tmp_path / kind).write_text(json.dumps(changed), encoding="utf-8")
+        assert program.say("merkle", tmp_path / kind).returncode == 1

@@ -1,6 +1,7 @@
 // Command tiles reads a log served as C2SP tlog-tiles with code that nobody here wrote: golang.org/x/mod/sumdb/tlog,
 // transparency-dev/tessera's client and fsck, filippo.io/torchwood. It is given the log's URL and public key, and
 // checkpoints of before as size:root; it prints a line for each reader and exits 1 at the first that does not agree.
+// With merkle it is given tests/golden/merkle.json instead, and checks our proofs with transparency-dev/merkle.
 package main
 
 import (
@@ -30,8 +31,17 @@ type checkpoint struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "merkle" {
+		count, err := checkProofs(os.Args[2])
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "merkle: %v\n", err)
+			os.Exit(1)
+		}
+		fmt.Printf("%d proofs hold\n", count)
+		return
+	}
 	if len(os.Args) < 4 {
-		fmt.Fprintln(os.Stderr, "usage: tiles sumdb|tessera|torchwood <url> <vkey> [size:root ...]")
+		fmt.Fprintln(os.Stderr, "usage: tiles sumdb|tessera|torchwood <url> <vkey> [size:root ...] | tiles merkle <file>")
 		os.Exit(2)
 	}
 	readers := map[string]func(string, note.Verifier, []checkpoint) error{
