@@ -168,9 +168,12 @@ class Applier:
         facts = await repository.take_across(connection, watermark)
         states = await repository.load_across(connection, engine.keys(facts), watermark)
         states |= await repository.load_across(connection, engine.further_keys(facts, states), 0)
+        states |= await repository.load_across(connection, engine.closing_keys(facts, states, watermark), 0)
         if not facts and not states:
             return []
+        loaded = frozenset(states)
         revisions = engine.apply(states, facts, watermark)
+        await repository.drop_across(connection, sorted(loaded - states.keys()))
         await repository.save_across(connection, {key: (each, engine.wake(key, each)) for key, each in states.items()})
         return revisions
 

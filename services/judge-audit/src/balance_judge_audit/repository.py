@@ -240,6 +240,12 @@ async def save_across(connection: Connection, states: Mapping[str, tuple[KeyStat
         )
 
 
+async def drop_across(connection: Connection, keys: Sequence[str]) -> None:
+    """Takes out states that have served."""
+    if keys:
+        await connection.execute("DELETE FROM across_state WHERE key = ANY($1::text[])", keys)
+
+
 async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
     """Stores revisions and puts those that are not private into the outbox."""
     if not revisions:

@@ -15,7 +15,9 @@ from balance_chain.core.catalogue_files import CatalogueError, read_yaml
 
 from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.conditions import RuleError
-from balance_judge_audit.engine.model import ANY_TYPE, Rule
+from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.engine.modelparts import ANY_TYPE
+from balance_judge_audit.engine.statement import unknown_names
 from balance_judge_audit.ruleplaces import alert_cycle, line_of
 
 SCHEMA: Final = "rule.schema.json"
@@ -60,6 +62,10 @@ def _problems(directory: Path, types: dict[str, dict[str, Any]] | None) -> list[
                     RuleFileError(path.name, "id", f"{rule.id} is not the file's name; call the file {rule.id}.yaml")
                 )
             faults += _compile_alone(path.name, rule)
+            faults += [
+                RuleFileError(path.name, f"statement.{language}", f"{{{name}}} is no number of such an alert")
+                for language, name in unknown_names(rule)
+            ]
             faults += _names(path.name, rule, types) if types is not None else []
             rules.append(rule)
         found += faults

@@ -3,7 +3,8 @@ other.
 
 A case is fed to the real engine. Each event has the `time` at which it happened, and may have `received` and
 `recorded`: both the same as `time` where absent, and `recorded: none` where the source does not say. At the end
-ledger time passes to `until` on every shard.
+ledger time passes to `until` on every shard. What happens many times is written once, with `repeat`; a case with such a
+step is fed in the order in which its events were received.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ CLOCKS: Final = Clocks(grace_ms=3_600_000, lateness_ms=3_600_000)
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 CASE: Final = "（2026）京0491民初1号"
 COURT: Final = "京0491"
+MINUTE_MS: Final = 60_000
 UNSTATED: Final = "none"
 """As `recorded`: the source does not say when it entered the event."""
 
@@ -46,6 +48,10 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     source: str = "urn:balance:test:case-system"
     sequence: int | None = None
     shard: int = 0
+    repeat: int = 1
+    """How often the step happens, `every` so many minutes; `{n}` in case and data counts from `first`."""
+    every: int = 0
+    first: int = 1
 
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,13 +70,16 @@ class RuleCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     events: tuple[Step, ...]
     until: str
     expect: tuple[Expected, ...] = ()
+    alone: bool = False
+    """Without the file's background."""
 
 
 class RuleCases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The cases of one rule."""
+    """The cases of one rule. `background`: what happens around each of them."""
 
     rule: str
     cases: tuple[RuleCase, ...]
+    background: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,15 @@ class Outcome:
 
 def load_cases(directory: Path) -> list[RuleCases]:
     """The cases of `rules/tests`."""
-    return [msgspec.convert(read_yaml(path), RuleCases) for path in sorted(directory.glob("*.yaml"))]
+    return [_with_background(msgspec.convert(read_yaml(path), RuleCases)) for path in sorted(directory.glob("*.yaml"))]
+
+
+def _with_background(read: RuleCases) -> RuleCases:
+    cases = (
+        case if case.alone else msgspec.structs.replace(case, events=(*case.events, *read.background))
+        for case in read.cases
+    )
+    return msgspec.structs.replace(read, cases=tuple(cases))
 
 
 def run_case(book: RuleBook, places: Places, rule: str, case: RuleCase) -> Outcome:
@@ -115,8 +132,8 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
     shards = [ShardState(number) for number in range(SHARDS)]
     engine = ShardEngine(book, places, CLOCKS)
     cases: list[dict[str, Any]] = [{} for _ in shards]
-    events = [(step.shard, _event(number, step)) for number, step in enumerate(steps)]
-    ticks = [(shard.shard, _tick(len(steps) + shard.shard, until)) for shard in shards]
+    events = [(step.shard, _event(number, step)) for number, step in enumerate(_spread(steps))]
+    ticks = [(shard.shard, _tick(len(events) + shard.shard, until)) for shard in shards]
     for shard, event in [*events, *ticks]:
         state = shards[shard]
         incoming = Incoming(state.applied, event, encode_event(event))
@@ -129,6 +146,29 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
         said += GapEngine(book.gap, CLOCKS.lateness_ms).apply(dict[str, SourceState](), held, watermark)
     said += AcrossEngine(book.across).apply(dict[str, KeyState](), across, watermark)
     return said
+
+
+def _spread(steps: Sequence[Step]) -> list[Step]:
+    """Each step as often as it happens."""
+    if all(step.repeat == 1 for step in steps):
+        return list(steps)
+    found: list[Step] = []
+    for step in steps:
+        for number in range(step.repeat):
+            at = format_ms(_ms(step.time) + number * step.every * MINUTE_MS)
+            case, data = _counted((step.case, step.data), str(step.first + number))
+            found.append(
+                msgspec.structs.replace(step, time=at, case=case, data=data, repeat=1) if step.repeat > 1 else step
+            )
+    return sorted(found, key=lambda step: _ms(step.received or step.time))
+
+
+def _counted(value: Any, number: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _counted(each, number) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_counted(each, number) for each in value]
+    return value.replace("{n}", number) if isinstance(value, str) else value
 
 
 def _event(number: int, step: Step) -> CanonicalEvent:

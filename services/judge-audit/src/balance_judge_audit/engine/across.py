@@ -15,6 +15,7 @@ from balance_chain.core.times import format_ms
 from balance_judge_audit.engine.alerts import TRIGGERS_SHOWN, Revision, State, Trigger, alert_id
 from balance_judge_audit.engine.facts import Value
 from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.engine.windowstates import Measured, Met, Tally, Window
 
 KEPT: Final = 1000
 """Acts of one person that are kept within a window, and cases of one person that a later declaration can touch."""
@@ -109,7 +110,7 @@ class Person(msgspec.Struct, array_like=True, tag="person"):
     cases: list[str] = []
 
 
-KeyState = Acts | Reported | CasePeople | Person
+KeyState = Acts | Reported | CasePeople | Person | Tally | Window | Met | Measured
 States = MutableMapping[str, KeyState]
 
 
@@ -128,12 +129,20 @@ class AcrossJudge(Protocol):
         """Takes one fact."""
         ...
 
-    def wake(self, state: KeyState) -> int | None:
+    def closing_keys(self, key: str, state: KeyState | None, watermark: int) -> list[str]:
+        """Which more are needed when this one is due before the watermark; None: it is not there yet."""
+        ...
+
+    def touches(self, key: str) -> list[str]:
+        """Whose timers change when this one is fired."""
+        ...
+
+    def wake(self, key: str, state: KeyState) -> int | None:
         """When there is next something to say if no fact comes."""
         ...
 
-    def fire(self, key: str, state: KeyState, now: int) -> list[Revision]:
-        """Says what is due at this time."""
+    def fire(self, key: str, states: States, now: int) -> list[Revision]:
+        """Says what is due at this time; a state that has served is taken out."""
         ...
 
 
@@ -152,10 +161,19 @@ class AcrossEngine:
         found = {key for fact in facts if (judge := self._of(fact)) for key in judge.further_keys(fact, states)}
         return sorted(found - states.keys())
 
+    def closing_keys(self, facts: Iterable[HeldFact], states: Mapping[str, KeyState], watermark: int) -> list[str]:
+        """The states to load last: those that are drawn into what is due."""
+        found: set[str] = set()
+        for key in {*self.keys(facts), *states}:
+            judge = self._judges.get(key.partition(" ")[0])
+            if judge is not None:
+                found.update(judge.closing_keys(key, states.get(key), watermark))
+        return sorted(found - states.keys())
+
     def wake(self, key: str, state: KeyState) -> int | None:
         """When this state is due."""
         judge = self._judges.get(key.partition(" ")[0])
-        return judge.wake(state) if judge else None
+        return judge.wake(key, state) if judge else None
 
     def apply(self, states: States, facts: Iterable[HeldFact], watermark: int) -> list[Revision]:
         """Takes the facts, and fires what is due before the watermark. `states` has all that were asked for, and all
@@ -170,9 +188,7 @@ class AcrossEngine:
             if judge is None:  # a rule that left the book says nothing more
                 continue
             said += judge.take(fact, states)
-            for key in judge.keys(fact):
-                if key in states and (wake := judge.wake(states[key])) is not None:
-                    heappush(timers, (wake, key))
+            self._wait(states, timers, judge.keys(fact))
         self._fire(states, timers, watermark, said)
         return said
 
@@ -182,12 +198,18 @@ class AcrossEngine:
     def _fire(self, states: States, timers: list[tuple[int, str]], until: int, said: list[Revision]) -> None:
         while timers and timers[0][0] < until:
             wake, key = heappop(timers)
-            state = states[key]
-            if self.wake(key, state) != wake:
+            state = states.get(key)
+            if state is None or self.wake(key, state) != wake:
                 continue  # a fact came meanwhile
-            said += self._judges[key.partition(" ")[0]].fire(key, state, wake)
-            if (again := self.wake(key, state)) is not None:
-                heappush(timers, (again, key))
+            judge = self._judges[key.partition(" ")[0]]
+            said += judge.fire(key, states, wake)
+            self._wait(states, timers, [key, *judge.touches(key)])
+
+    def _wait(self, states: States, timers: list[tuple[int, str]], keys: Iterable[str]) -> None:
+        for key in keys:
+            state = states.get(key)
+            if state is not None and (wake := self.wake(key, state)) is not None:
+                heappush(timers, (wake, key))
 
 
 def revision(

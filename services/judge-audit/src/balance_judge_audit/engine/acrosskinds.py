@@ -26,7 +26,8 @@ from balance_judge_audit.engine.across import (
 from balance_judge_audit.engine.alerts import Revision, State
 from balance_judge_audit.engine.clauses import names_in
 from balance_judge_audit.engine.lawtime import add_months, day_of, start_of
-from balance_judge_audit.engine.model import Conflict, Rule
+from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.engine.modelacross import Conflict
 
 
 class Quiet:
@@ -35,14 +36,20 @@ class Quiet:
     def further_keys(self, fact: HeldFact, states: Mapping[str, KeyState]) -> list[str]:
         return []
 
-    def wake(self, state: KeyState) -> int | None:
+    def closing_keys(self, key: str, state: KeyState | None, watermark: int) -> list[str]:
+        return []
+
+    def touches(self, key: str) -> list[str]:
+        return []
+
+    def wake(self, key: str, state: KeyState) -> int | None:
         return None
 
-    def fire(self, key: str, state: KeyState, now: int) -> list[Revision]:
+    def fire(self, key: str, states: States, now: int) -> list[Revision]:
         return []
 
 
-class Window(Quiet):
+class Bursts(Quiet):
     """Different cases of one person within a window, at least so many (R30)."""
 
     def __init__(self, rule: Rule, by: str, window_ms: int, least: int) -> None:
@@ -119,12 +126,13 @@ class Reports(Quiet):
                 self._advance(state)
         return []
 
-    def wake(self, state: KeyState) -> int | None:
+    def wake(self, key: str, state: KeyState) -> int | None:
         assert isinstance(state, Reported)
         first = date.fromisoformat(f"{_next(state.due)}-01")
         return start_of(first + timedelta(days=self._day), ZoneInfo(state.zone)) + self._lateness
 
-    def fire(self, key: str, state: KeyState, now: int) -> list[Revision]:
+    def fire(self, key: str, states: States, now: int) -> list[Revision]:
+        state = states[key]
         assert isinstance(state, Reported)
         month = state.due
         state.missing[month] = 1

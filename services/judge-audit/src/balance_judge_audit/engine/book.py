@@ -9,26 +9,23 @@ from typing import Any, Final
 
 from balance_judge_audit.engine import patterns
 from balance_judge_audit.engine.across import AcrossJudge
-from balance_judge_audit.engine.acrosskinds import Related, Reports, Window
 from balance_judge_audit.engine.alerts import Episode
+from balance_judge_audit.engine.bookacross import Role, compile_across
 from balance_judge_audit.engine.clauses import Judge, People, all_clauses, key_path, people_paths, prefix
 from balance_judge_audit.engine.conditions import Parameters, Read, RuleError, Test, compile_all, reader
 from balance_judge_audit.engine.deadline import compile_deadline
 from balance_judge_audit.engine.model import (
-    ANY_TYPE,
-    Condition,
     Deadline,
     Extension,
     ForbiddenTransition,
     Rebase,
     Rule,
     Segregation,
-    Selector,
     Sequence,
     Suspension,
-    TeamSource,
     Threshold,
 )
+from balance_judge_audit.engine.modelparts import ANY_TYPE, Selector, TeamSource
 from balance_judge_audit.engine.view import View
 
 OWN_TYPES: Final = ("ledger.", "alert.")
@@ -117,7 +114,7 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
             raise RuleError("id", f"{rule.id} is there twice", "give each rule one file")
         book.rules[rule.id] = rule
         parameters = Parameters(rule.parameters)
-        across = _compile_across(rule, parameters, lateness_ms)
+        across = compile_across(rule, parameters, lateness_ms)
         if across is not None:
             book.across[rule.id], roles = across
             for role in roles:
@@ -145,50 +142,10 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
     return book
 
 
-@dataclass(frozen=True, slots=True)
-class _Role:
-    name: str
-    event: str
-    where: tuple[Condition, ...]
-    key: str
-    fields: tuple[str, ...] = ()
-    keep_unmet: bool = False
-    distinct: People | None = None
-    without: tuple[str, ...] = ()
-
-
-def _compile_across(rule: Rule, parameters: Parameters, lateness_ms: int) -> tuple[AcrossJudge, list[_Role]] | None:
-    """The rule's own section, where it is one across cases."""
-    if rule.threshold is not None and rule.threshold.across is not None:
-        spec = rule.threshold.across
-        window = parameters.length_ms(spec.window, "threshold.across.window")
-        if not window:
-            raise RuleError("threshold.across.window", "is no length of time", "give a number of hours or days")
-        least = parameters.scalar(rule.threshold.at_least, "threshold.at_least")
-        counted = enumerate(rule.threshold.count)
-        roles = [_Role("count", each.event, each.where, f"threshold.count[{n}]", (spec.by,)) for n, each in counted]
-        return Window(rule, spec.by, window, least), roles
-    if rule.gap is not None and rule.gap.reports is not None:
-        due = rule.gap.reports
-        day = parameters.scalar(due.day, "gap.reports.day")
-        roles = [_Role("report", due.event, due.where, "gap.reports", (due.unit, due.month))]
-        return Reports(rule, due.unit, due.month, day, lateness_ms), roles
-    if rule.forbidden_transition is not None and rule.forbidden_transition.conflict is not None:
-        conflict = rule.forbidden_transition.conflict
-        first = conflict.declared
-        where = "forbidden_transition.conflict."
-        fields = (first.person, first.other, first.until)
-        roles = [_Role("declared", first.event, first.where, where + "declared", fields)]
-        for name, sources in (("court", conflict.court), ("side", conflict.side), ("ended", conflict.ended)):
-            roles += [_Role(name, each.event, each.where, where + name, each.fields) for each in sources]
-        return Related(rule, conflict), roles
-    return None
-
-
-def _compile_rule(rule: Rule, parameters: Parameters, without_own: bool) -> tuple[list[tuple[str, Judge]], list[_Role]]:
+def _compile_rule(rule: Rule, parameters: Parameters, without_own: bool) -> tuple[list[tuple[str, Judge]], list[Role]]:
     """The rule's own section, unless that is one across cases, and its further clauses."""
     clauses: list[tuple[str, Judge]] = []
-    roles: list[_Role] = []
+    roles: list[Role] = []
     for name, part, where in [("", rule, ""), *((each.name, each, f"also.{each.name}.") for each in rule.also)]:
         if not name and without_own:
             continue
@@ -201,20 +158,20 @@ def _compile_rule(rule: Rule, parameters: Parameters, without_own: bool) -> tupl
     return clauses, roles
 
 
-def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list[_Role]]:
-    roles: list[_Role] = []
+def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list[Role]]:
+    roles: list[Role] = []
 
     def add(role: str, selectors: tuple[Selector, ...], *fields: str | None, **more: Any) -> None:
         named = tuple(each for each in (key_path(spec, role), *fields) if each is not None)
         for number, each in enumerate(selectors):
-            roles.append(_Role(role, each.event, each.where, f"{kind}.{role}[{number}]", named, **more))
+            roles.append(Role(role, each.event, each.where, f"{kind}.{role}[{number}]", named, **more))
 
     def people(role: str, sources: tuple[TeamSource, ...], distinct: People | None = None) -> None:
         for number, each in enumerate(sources):
             key = key_path(spec, role)
             fields = (key, *each.fields) if key else each.fields
             where = f"{kind}.{role}[{number}]"
-            roles.append(_Role(role, each.event, each.where, where, fields, distinct=distinct, without=each.without))
+            roles.append(Role(role, each.event, each.where, where, fields, distinct=distinct, without=each.without))
 
     match spec:
         case Deadline():
@@ -247,12 +204,12 @@ def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list
     return judge, roles
 
 
-def _deadline_roles(spec: Deadline) -> list[_Role]:
-    roles: list[_Role] = []
+def _deadline_roles(spec: Deadline) -> list[Role]:
+    roles: list[Role] = []
 
     def add(role: str, each: Selector | Extension | Suspension | Rebase, key: str, *fields: str | None) -> None:
         named = tuple(path for path in (key_path(spec, role), *fields) if path is not None)
-        roles.append(_Role(role, each.event, each.where, f"deadline.{key}", named))
+        roles.append(Role(role, each.event, each.where, f"deadline.{key}", named))
 
     for number, start in enumerate(spec.starts):
         add("start", start, f"starts[{number}]", spec.limit.by)
@@ -271,7 +228,7 @@ def _deadline_roles(spec: Deadline) -> list[_Role]:
     return roles
 
 
-def _watch(rule: Rule, parameters: Parameters, role: _Role) -> Watch:
+def _watch(rule: Rule, parameters: Parameters, role: Role) -> Watch:
     return Watch(
         rule=rule.id,
         mark=f"{rule.id}:{role.name}",

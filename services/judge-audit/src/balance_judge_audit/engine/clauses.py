@@ -5,7 +5,8 @@ from typing import Final
 
 from balance_judge_audit.engine.alerts import Episode
 from balance_judge_audit.engine.facts import Fact, Value
-from balance_judge_audit.engine.model import ANY_TYPE, Clause, TeamSource
+from balance_judge_audit.engine.model import Clause
+from balance_judge_audit.engine.modelparts import ANY_TYPE, TeamSource
 from balance_judge_audit.engine.view import View
 
 Judge = Callable[[View], list[Episode]]

@@ -16,7 +16,7 @@ from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import parse_ms
 
 from balance_judge_audit.engine.lawtime import DAY_MS, Period, add_months, day_of, day_of_text
-from balance_judge_audit.engine.model import Condition, Elapsed, Hours, Parameter, Scalar
+from balance_judge_audit.engine.modelparts import Condition, Elapsed, Hours, Parameter, Scalar
 
 Test = Callable[[CanonicalEvent, ZoneInfo], bool]
 Read = Callable[[CanonicalEvent], Any]

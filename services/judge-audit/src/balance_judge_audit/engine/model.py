@@ -9,79 +9,20 @@ from typing import Literal
 
 import msgspec
 
+from balance_judge_audit.engine.modelacross import Across, Concentration, Conflict, PeerDeviation, ReportsDue
+from balance_judge_audit.engine.modelparts import Base, Basis, Condition, Key, Parameter, Selector, TeamSource, Text
+
 Severity = Literal["L", "M", "H", "C"]
-Kind = Literal["deadline", "threshold", "forbidden_transition", "sequence", "gap", "segregation"]
-Unit = Literal["days", "working_days", "months", "hours", "count", "choice", "choices"]
-Text = dict[str, str]
-Scalar = str | int | bool | None
-ANY_TYPE = "*"
-
-
-class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A part of a rule; unknown keys are refused."""
-
-
-class Basis(Base, frozen=True):
-    """Where the law says it; `confirmed` only where the text itself was read."""
-
-    law: str
-    article: str
-    confirmed: bool
-    jurisdiction: str = "cn"
-
-
-class Parameter(Base, frozen=True):
-    """A number or word that a court may set, with its unit and a name in both languages."""
-
-    value: Scalar | tuple[str, ...]
-    unit: Unit
-    zh: str
-    en: str
-
-
-class Elapsed(Base, frozen=True, rename={"from_": "from"}):
-    """The time from one time of the event to another: of its envelope, or a field of its data."""
-
-    from_: str
-    to: str
-
-
-class Hours(Base, frozen=True, rename={"from_": "from"}):
-    """Hours of the court's day, the last one excluded; over midnight where the first is the greater."""
-
-    from_: str
-    to: str
-
-
-class Condition(Base, frozen=True):
-    """One comparison on an event. Exactly one of field, count, elapsed and hours says what is compared."""
-
-    field: str | None = None
-    count: str | None = None
-    elapsed: Elapsed | None = None
-    hours: Hours | None = None
-    same_as: str | msgspec.UnsetType = msgspec.UNSET
-    differs_from: str | msgspec.UnsetType = msgspec.UNSET
-    less_than: int | str | msgspec.UnsetType = msgspec.UNSET
-    is_: Scalar | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="is")
-    is_not: Scalar | msgspec.UnsetType = msgspec.UNSET
-    in_: tuple[Scalar, ...] | str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="in")
-    not_in: tuple[Scalar, ...] | str | msgspec.UnsetType = msgspec.UNSET
-    at_least: int | str | msgspec.UnsetType = msgspec.UNSET
-    more_than: int | str | msgspec.UnsetType = msgspec.UNSET
-    present: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class Selector(Base, frozen=True):
-    """Events of one type (or of any, `*`) for which all conditions hold."""
-
-    event: str
-    where: tuple[Condition, ...] = ()
-    final: bool = False
-
-
-Key = str | dict[str, str]
-"""Which field of a fact must agree between the roles of a clause: one for all, or one a role."""
+Kind = Literal[
+    "deadline",
+    "threshold",
+    "forbidden_transition",
+    "sequence",
+    "concentration",
+    "peer_deviation",
+    "gap",
+    "segregation",
+]
 
 
 class Clause(Base, frozen=True):
@@ -101,7 +42,7 @@ class Limit(Base, frozen=True):
 
     period: str | None = None
     by: str | None = None
-    table: dict[str, str] = {}
+    table: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Extension(Base, frozen=True):
@@ -151,36 +92,6 @@ class Deadline(Clause, frozen=True, kw_only=True):
     minimum: bool = False
 
 
-class TeamSource(Base, frozen=True, kw_only=True):
-    """Events whose fields name people."""
-
-    event: str
-    fields: tuple[str, ...]
-    where: tuple[Condition, ...] = ()
-    without: tuple[str, ...] = ()
-
-
-class Relations(Base, frozen=True):
-    """Events by which a person declares a relation to another of the register."""
-
-    event: str
-    person: str
-    other: str
-    until: str
-    where: tuple[Condition, ...] = ()
-
-
-class Conflict(Base, frozen=True):
-    """Two people of one case who declared that they are related, one of the court and one of the other side; over
-    when one of them leaves the case.
-    """
-
-    declared: Relations
-    court: tuple[TeamSource, ...]
-    side: tuple[TeamSource, ...]
-    ended: tuple[TeamSource, ...] = ()
-
-
 class ForbiddenTransition(Clause, frozen=True, kw_only=True):
     """An act that is out of order: before a state is reached, after one is (unless re-opened), or at all.
 
@@ -219,13 +130,6 @@ class Sequence(Clause, frozen=True, kw_only=True):
     people: People | None = None
 
 
-class Across(Base, frozen=True):
-    """Counting over all cases: acts of one person (`by`) in different cases within a window of time."""
-
-    by: str
-    window: str
-
-
 class Threshold(Clause, frozen=True, kw_only=True):
     """Too many of something in one case; or, with `across`, too many cases of one person within a window."""
 
@@ -260,16 +164,6 @@ class Also(Base, frozen=True):
     segregation: Segregation | None = None
 
 
-class ReportsDue(Base, frozen=True):
-    """Reports that each unit owes for every month once it has made one, by a day of the next month."""
-
-    event: str
-    unit: str
-    month: str
-    day: str
-    where: tuple[Condition, ...] = ()
-
-
 class Gap(Base, frozen=True):
     """Numbers of a source's own counter that never arrive, across all shards, or a source that falls silent; or, with
     `reports`, a unit that does.
@@ -302,7 +196,11 @@ class Rule(Base, frozen=True):
     sequence: Sequence | None = None
     gap: Gap | None = None
     segregation: Segregation | None = None
+    peer_deviation: PeerDeviation | None = None
+    concentration: Concentration | None = None
     also: tuple[Also, ...] = ()
+    statement: Text | None = None
+    """What an alert says in words, with its numbers in braces."""
 
     @property
     def major(self) -> str:

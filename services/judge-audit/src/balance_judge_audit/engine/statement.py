@@ -1,0 +1,46 @@
+"""What a statistical alert says in words: compared with whom, how far, how likely by chance; of nobody's conduct."""
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import Final
+
+from balance_judge_audit.engine.model import Rule
+
+COMPARED: Final = frozenset({"group", "window_days", "share_per_mille", "comparisons"})
+AMONG: Final = COMPARED | {"acts", "peers", "peer_share_per_mille", "chance_one_in"}
+NUMBERS: Final[dict[str, frozenset[str]]] = {
+    "peer_deviation.share": AMONG | {"marked", "peer_acts", "deviations"},
+    "peer_deviation.measure": COMPARED | {"median_per_mille", "cases", "deviations"},
+    "concentration.pair": AMONG | {"with", "together", "peer_acts"},
+    "concentration.draw": AMONG | {"marked"},
+}
+"""The numbers that an alert of each statistical section has."""
+
+
+def section_of(rule: Rule) -> str | None:
+    """Which statistical section a rule has."""
+    if rule.peer_deviation is not None:
+        return f"peer_deviation.{'share' if rule.peer_deviation.share is not None else 'measure'}"
+    if rule.concentration is not None:
+        return f"concentration.{'pair' if rule.concentration.pair is not None else 'draw'}"
+    return None
+
+
+def unknown_names(rule: Rule) -> list[tuple[str, str]]:
+    """Language and name of what a statement asks for and the alert does not have."""
+    section = section_of(rule)
+    has = NUMBERS[section] if section else frozenset[str]()
+    return [
+        (language, name)
+        for language, text in (rule.statement or {}).items()
+        for _, name, _, _ in Formatter().parse(text)
+        if name is not None and name not in has
+    ]
+
+
+def words(rule: Rule, numbers: Mapping[str, str | int], language: str) -> str | None:
+    """The statement with its numbers; None where the alert has none to state."""
+    text = (rule.statement or {}).get(language)
+    if text is None or any(name not in numbers for _, name, _, _ in Formatter().parse(text) if name is not None):
+        return None
+    return text.format_map(dict(numbers))
