@@ -15,6 +15,7 @@ from balance_intake.sealing import SealedBatch, SealedReject, SealedShard
 SHARDS = 2
 NOW = 10_000_000
 SOURCE = "urn:a:b"
+MINUTE = 60_000
 
 
 @pytest.fixture
@@ -93,6 +94,19 @@ async def test_a_promise_is_kept_by_a_block_no_later_than_its_time_and_by_nothin
     assert "not-yet-due" in await broken(connection)
 
 
+async def test_a_clock_that_was_an_hour_ahead_hides_no_broken_promise_once_it_is_right_again(connection: Any) -> None:
+    hour = 3_600_000
+    await seal(connection, 0, 0, 4, 1_000)
+    await promise(connection, "before", 2_000, (0, 3))
+    assert await judge_all(connection, 3_000 + hour) == 1
+    await seal(connection, 0, 1, 9, 9_000)
+    await promise(connection, "kept", 9_500, (0, 8))
+    await promise(connection, "late", 8_000, (0, 9))
+    await judge_all(connection, 4_000)
+    await judge_all(connection, 10_000)
+    assert await broken(connection) == {"late": (9_000, 1)}
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_old_blocks_leave_and_the_answer_is_that_of_a_plain_count(connection: Any, seed: int) -> None:
     chance = random.Random(seed)
@@ -101,16 +115,16 @@ async def test_old_blocks_leave_and_the_answer_is_that_of_a_plain_count(connecti
         rawpos, time = -1, 0
         blocks[shard] = []
         for height in range(40):
-            rawpos, time = rawpos + chance.randint(0, 3), time + chance.randint(0, 20_000)
+            rawpos, time = rawpos + chance.randint(0, 3), time + chance.randint(0, 20 * MINUTE)
             blocks[shard].append((rawpos, time))
             await seal(connection, shard, height, rawpos, time)
     due: dict[str, tuple[int, tuple[int, int]]] = {}
     for number in range(150):
         place = (chance.randrange(SHARDS), chance.randint(0, 90))
-        due[f"e-{number}"] = (chance.randint(1, 500_000), place)
+        due[f"e-{number}"] = (chance.randint(1, 500 * MINUTE), place)
         await promise(connection, f"e-{number}", *due[f"e-{number}"])
     looked = 0
-    for until in [*sorted(chance.sample(range(500_000), 6)), 500_000]:
+    for until in [*sorted(chance.sample(range(500 * MINUTE), 6)), 500 * MINUTE]:
         looked += await judge_all(connection, until)
     assert looked == len(due)
     expected = {

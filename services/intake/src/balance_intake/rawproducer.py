@@ -5,7 +5,6 @@ duplicate, so nothing is lost and nothing counts twice.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,13 +12,12 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from balance_chain.core.topics import RAW
-from balance_chain.runtime.kafka import KafkaUnavailable, asked_to_end
+from balance_chain.runtime.kafka import KafkaUnavailable, asked_to_end, end_producer
 from balance_chain.runtime.settings import CommonSettings
 
 BATCH_BYTES: Final = 1024 * 1024
 """Bytes of one batch; a larger record goes in one of its own."""
 REQUEST_BYTES: Final = 4 * 1024 * 1024
-CLOSE_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class RawProducer:
                     async with asyncio.timeout(self._settings.kafka_timeout_seconds):
                         await producer.start()
                 except (KafkaError, OSError, TimeoutError) as error:
-                    await _stop(producer)
+                    await end_producer(producer)
                     raise KafkaUnavailable("kafka", f"no connection ({error!r})", "see that Kafka is up") from error
                 self._producer = producer
             return self._producer
@@ -97,7 +95,7 @@ class RawProducer:
     async def _discard(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:
             self._producer = None
-        await _stop(producer)
+        await end_producer(producer)
 
 
 def _fill(batch: Any, records: Sequence[RawOut], position: int) -> int:
@@ -108,9 +106,3 @@ def _fill(batch: Any, records: Sequence[RawOut], position: int) -> int:
             break
         taken += 1
     return taken
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await producer.stop()

@@ -22,7 +22,7 @@ from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS, BLOCKS, CHECKPOINTS, EVENTS
 from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import TopicReader, in_time, topic_ends
+from balance_chain.runtime.kafka import TopicReader, end_producer, in_time, topic_ends
 from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
@@ -193,4 +193,4 @@ class ReceiptKeeper:
                 sending = producer.send_and_wait(settings.topic(ALERTS), value, key=key.encode(), partition=partition)
                 await in_time(sending, limit, "write an alert")
         finally:
-            await asyncio.wait_for(producer.stop(), limit)
+            await end_producer(producer)

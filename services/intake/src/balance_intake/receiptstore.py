@@ -20,6 +20,8 @@ Connection = Any
 LOCK: Final = 0x42414C11
 UNPUBLISHED: Final = 100
 STEP_MS: Final = 60_000
+KEPT_MS: Final = 2 * 3_600_000
+"""Blocks older than this leave: a clock that was ahead by less may be put right, and promises are looked at again."""
 
 _JUDGE: Final = """
 WITH due AS (
@@ -88,7 +90,11 @@ async def save(
 
 
 async def judge(connection: Connection, until: int, now: int) -> tuple[int, int, int]:
-    """Look at the receipts of the next minute at most, due by `until`; gives up to when, how many, how many broke."""
+    """Look at the receipts of the next minute at most, due by `until`; gives up to when, how many, how many broke.
+
+    Where `until` lies before what was looked at, the clock was ahead and has been put right: what is promised from now
+    on may be due before that, so the looking goes back as well. A promise that was found broken stays so.
+    """
     async with connection.transaction():
         since = await connection.fetchval("SELECT due FROM judged FOR UPDATE")
         if since is None:
@@ -96,7 +102,8 @@ async def judge(connection: Connection, until: int, now: int) -> tuple[int, int,
             since = until if first is None else min(first - 1, until)
             await connection.execute("INSERT INTO judged (due) VALUES ($1) ON CONFLICT DO NOTHING", since)
         if until <= since:
-            return int(since), 0, 0
+            await connection.execute("UPDATE judged SET due = $1", until)
+            return until, 0, 0
         until = min(until, since + STEP_MS)
         count = await connection.fetchval("SELECT count(*) FROM reservation WHERE due > $1 AND due <= $2", since, until)
         rows = await connection.fetch(_JUDGE, since, until)
@@ -106,7 +113,7 @@ async def judge(connection: Connection, until: int, now: int) -> tuple[int, int,
             [(*tuple(row), now) for row in rows],
         )
         await connection.execute("UPDATE judged SET due = $1", until)
-        await connection.execute(_PRUNE, until)
+        await connection.execute(_PRUNE, until - KEPT_MS)
     return until, int(count), len(rows)
 
 

@@ -14,12 +14,11 @@ from typing import Any, Final
 import httpx
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.db import BROKEN
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import KafkaUnavailable, in_time
+from balance_chain.runtime.kafka import KafkaUnavailable, end_producer, in_time
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
@@ -118,10 +117,7 @@ class TopicSender:
         """Ends the producer; the next step makes a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), self._settings.kafka_timeout_seconds)
-            except (KafkaError, TimeoutError, OSError) as error:
-                _log.warning("producer_not_closed", error=repr(error))
+            await end_producer(producer)
 
     async def _open(self) -> AIOKafkaProducer:
         if self._producer is None:

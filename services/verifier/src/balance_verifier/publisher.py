@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.health import Health
-from balance_chain.runtime.kafka import in_time
+from balance_chain.runtime.kafka import end_producer, in_time
 from balance_chain.runtime.service import pause
 
 from balance_verifier import metrics
@@ -42,7 +42,7 @@ async def publish_findings(
             if len(waiting) < BATCH and await pause(stop, settings.verifier_poll_seconds):
                 return
     finally:
-        await asyncio.wait_for(producer.stop(), limit)
+        await end_producer(producer)
 
 
 async def _send(settings: WorkerSettings, producer: AIOKafkaProducer, key: str, value: bytes) -> None:

@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.tail import Phase, Tail
-from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, asked_to_end, in_time
+from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, asked_to_end, end_producer, in_time
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.settings import CommonSettings
 
@@ -146,14 +146,14 @@ class TailWriter:
         producer, self._producer = self._producer, None
         if producer is None:
             return
+        if self._tail.phase is not Phase.LOST:
+            await end_producer(producer)
+            return
         try:
-            if self._tail.phase is Phase.LOST:
-                # stop() would flush, which is to send again what has been given up.
-                producer._closed = True
-                await in_time(producer._sender.close(), CLOSE_SECONDS, "end sender")
-                await in_time(producer.client.close(), CLOSE_SECONDS, "end client")
-            else:
-                await in_time(producer.stop(), CLOSE_SECONDS, "end producer")
+            # stop() would flush, which is to send again what has been given up.
+            producer._closed = True
+            await in_time(producer._sender.close(), CLOSE_SECONDS, "end sender")
+            await in_time(producer.client.close(), CLOSE_SECONDS, "end client")
         except (TimeoutError, KafkaError, OSError, KafkaUnavailable):
             await producer.client.close()
 
