@@ -4,19 +4,15 @@ whenever.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
-from balance_chain.core.canonical import encode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
-from balance_chain.core.events import CanonicalEvent
-from balance_chain.core.times import format_ms
-from balance_chain.core.topics import ALERTS, EVENTS
+from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.db import migrate
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
@@ -24,76 +20,12 @@ from balance_judge_audit import repository, rulebook
 from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.engine.shard import Clocks, ShardEngine
 from balance_judge_audit.places import PlaceFinder
+from support.auditlog import DAY, HOUR, Log
 from support.processes import Processes, Running
 from support.waiting import wait_until
 
-T0 = 1_772_000_000_000
-HOUR = 3_600_000
-DAY = 24 * HOUR
 SECONDS = 40.0
 TABLES = ("case_state", "source_state", "held", "held_across", "across_state", "alert_revision")
-
-
-class Log:
-    """Writes canonical events to the shards, as the normaliser would."""
-
-    def __init__(self, settings: CommonSettings) -> None:
-        self._settings = settings
-        self._positions = [0] * settings.partitions
-        self._sequence = 0
-        self.now = T0
-
-    def event(
-        self, shard: int, kind: str, data: dict[str, Any], *, case: int | None = 1, ago: int = 0, counted: bool = True
-    ) -> tuple[int, bytes]:
-        self.now += 1
-        self._sequence += counted
-        caseid = None if case is None else f"（2026）京0491民初{case * 10 + shard + 1}号"
-        made = CanonicalEvent(
-            specversion="1.0",
-            id=f"e{shard}-{self._positions[shard]}",
-            source="urn:balance:test:case-system",
-            type=kind,
-            time=format_ms(self.now - ago),
-            recordedtime=format_ms(self.now - ago),
-            receivedtime=format_ms(self.now),
-            sequence=str(self._sequence) if counted else None,
-            phase="test",
-            rawgen=0,
-            rawpos=self._positions[shard],
-            subject=caseid,
-            caseid=caseid,
-            courtcode=None if case is None else "京0491",
-            data=data,
-        )
-        self._positions[shard] += 1
-        return shard, encode_event(made)
-
-    def reassigned(self, shard: int, case: int) -> list[tuple[int, bytes]]:
-        return [self.event(shard, "judge.reassigned", {"reason": "other"}, case=case) for _ in range(2)]
-
-    def lose_one(self) -> None:
-        """A number of the source's counter that never arrives."""
-        self._sequence += 1
-
-    def later(self, span: int) -> list[tuple[int, bytes]]:
-        self.now += span
-        return [
-            self.event(shard, "ledger.tick", {}, case=None, counted=False) for shard in range(self._settings.partitions)
-        ]
-
-    async def write(self, records: Iterable[tuple[int, bytes]]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
-            topic = self._settings.topic(EVENTS)
-            for waiting in [await producer.send(topic, value, partition=shard) for shard, value in records]:
-                await waiting
-        finally:
-            await producer.stop()
-
-    def applied(self) -> list[int]:
-        return list(self._positions)
 
 
 @pytest.fixture

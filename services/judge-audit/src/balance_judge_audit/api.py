@@ -21,11 +21,12 @@ from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from balance_judge_audit import page, queries
+from balance_judge_audit.backtest.api import add_backtest
 from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.loading import load_book
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.settings import ApiSettings
-from balance_judge_audit.worker import load_book
 
 STREAM_BATCH: Final = 100
 PING_SECONDS: Final = 15
@@ -122,6 +123,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         try:
             yield
         finally:
+            await jobs.close()
             await asyncio.wait_for(shared["pool"].close(), settings.database_timeout_seconds)
 
     app = create_app("Balance Chain judge-audit 天平链司法监督", health, lifespan=lifespan)
@@ -169,6 +171,8 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         alert = _alert(found)
         rule = book.rules.get(alert.rule)
         return AlertDetail(alert=alert, revisions=said, rule=None if rule is None else _rule(rule))
+
+    jobs = add_backtest(app, settings)
 
     @app.get("/v1/rules")
     async def list_rules() -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from balance_chain.core.data import data_dir
 from rich.console import Console
 
 from balance_judge_audit import rulebook
+from balance_judge_audit.backtest.command import backtest_command
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.ruletest import load_cases, run_case
 
@@ -17,6 +18,7 @@ EXIT_WRONG: Final = 1
 
 rules = typer.Typer(help="The rule book.", no_args_is_help=True)
 _out: Final = Console(highlight=False)
+rules.command("backtest")(backtest_command)
 Directory = Annotated[Path | None, typer.Argument(help="Directory of the rules; the installed ones where absent.")]
 
 

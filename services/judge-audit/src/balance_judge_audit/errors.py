@@ -3,6 +3,8 @@
 BalanceError
 ├── Fenced            another worker has moved the shard's position: load it again
 ├── WorkerCrashed     Faust gave up: end, and let the supervisor start anew
+├── HistoryUnreadable the log or an archive does not give its records from the beginning
+├── NoSuchRule        the rule that was asked for is not there
 └── engine.conditions.RuleError   a rule that cannot mean anything
 rulebook.RuleFileError            a rule file, by file and key
 """
@@ -16,3 +18,11 @@ class Fenced(BalanceError):
 
 class WorkerCrashed(BalanceError):
     """The stream framework has stopped by itself."""
+
+
+class HistoryUnreadable(BalanceError):
+    """History cannot be read from its beginning to its end."""
+
+
+class NoSuchRule(BalanceError):
+    """The rule that was asked for is not where it was looked for."""

@@ -24,10 +24,10 @@ from balance_chain.runtime.rebuild import (
 )
 
 from balance_judge_audit.applier import Applier, Record
+from balance_judge_audit.loading import clocks, load_book
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Connection, Pool
 from balance_judge_audit.settings import WorkerSettings
-from balance_judge_audit.worker import clocks, load_book
 
 PACKAGE: Final = "balance_judge_audit"
 TABLES: Final = ("case_state", "source_state", "alert", "alert_revision", "outbox", "unreadable")

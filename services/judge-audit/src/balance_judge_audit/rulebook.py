@@ -91,6 +91,17 @@ def load(directory: Path, types: dict[str, dict[str, Any]] | None = None, latene
     return compile_book((rule for rule in read if rule is not None), lateness_ms)
 
 
+def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) -> Rule:
+    """The rule in one file, by the schema of a directory of rules; its first problem, if there is any, is raised."""
+    faults, rule = _read(path, schema_from / SCHEMA)
+    if rule is not None:
+        faults = [*_compile_alone(path.name, rule), *_names(path.name, rule, types)]
+    for each in faults:
+        raise RuleFileError(each.file, each.key, each.problem, line_of(path, each.key))
+    assert rule is not None
+    return rule
+
+
 def rule_files(directory: Path) -> list[Path]:
     """The rule files of a directory, in order."""
     return sorted(directory.glob("R*.yaml"))

@@ -132,9 +132,7 @@ def play(book: RuleBook, places: Places, steps: Sequence[Step], until: str) -> l
     shards = [ShardState(number) for number in range(SHARDS)]
     engine = ShardEngine(book, places, CLOCKS)
     cases: list[dict[str, Any]] = [{} for _ in shards]
-    events = [(step.shard, _event(number, step)) for number, step in enumerate(_spread(steps))]
-    ticks = [(shard.shard, _tick(len(events) + shard.shard, until)) for shard in shards]
-    for shard, event in [*events, *ticks]:
+    for shard, event in written(steps, until):
         state = shards[shard]
         incoming = Incoming(state.applied, event, encode_event(event))
         applied = engine.apply(state, cases[shard], [incoming])
@@ -169,6 +167,12 @@ def _counted(value: Any, number: str) -> Any:
     if isinstance(value, list | tuple):
         return [_counted(each, number) for each in value]
     return value.replace("{n}", number) if isinstance(value, str) else value
+
+
+def written(steps: Sequence[Step], until: str) -> list[tuple[int, CanonicalEvent]]:
+    """The events as the log would have them, by shard, with a tick at the end on each."""
+    events = [(step.shard, _event(number, step)) for number, step in enumerate(_spread(steps))]
+    return [*events, *((shard, _tick(len(events) + shard, until)) for shard in range(SHARDS))]
 
 
 def _event(number: int, step: Step) -> CanonicalEvent:

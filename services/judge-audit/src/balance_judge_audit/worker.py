@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import faust
 from balance_chain.core.canonical import encode
-from balance_chain.core.catalogue import Catalogue
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.topics import EVENTS
@@ -24,15 +23,15 @@ from balance_chain.runtime.service import Service, pause
 from balance_chain.runtime.telemetry import batch_span, tracer
 from balance_chain.runtime.topics import topic_problems
 
-from balance_judge_audit import metrics, rulebook
+from balance_judge_audit import metrics
 from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.engine.book import RuleBook
-from balance_judge_audit.engine.shard import Clocks
 from balance_judge_audit.errors import Fenced, WorkerCrashed
+from balance_judge_audit.loading import clocks, load_book
 from balance_judge_audit.outbox import drain
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Pool
-from balance_judge_audit.settings import AuditSettings, WorkerSettings
+from balance_judge_audit.settings import WorkerSettings
 
 STREAM: Final = "stream"
 SESSION_SECONDS: Final = 8.0
@@ -45,13 +44,6 @@ AWAY: Final[tuple[type[Exception], ...]] = (KafkaUnavailable, *BROKEN)
 
 _log: Final = get_logger("balance_judge_audit.worker")
 _tracer: Final = tracer("balance_judge_audit")
-
-
-def load_book(settings: AuditSettings) -> RuleBook:
-    """The rule book, checked against the event catalogue."""
-    catalogue = Catalogue.load(data_dir("catalogue"))
-    types = {name: dict(kind.schema) for name, kind in catalogue.types.items()}
-    return rulebook.load(settings.rules or data_dir("rules"), types, int(settings.lateness_seconds * 1000))
 
 
 async def run_worker(settings: WorkerSettings, service: Service) -> None:
@@ -191,11 +183,6 @@ class _Worker:
         high = self._app.consumer.highwater(faust.types.TP(self._settings.topic(EVENTS), shard))
         if high is not None:
             self._health.behind(f"shard {shard}", max(0, int(high) - applied), self._settings.audit_behind_bound)
-
-
-def clocks(settings: AuditSettings) -> Clocks:
-    """Grace and lateness as the engine counts them."""
-    return Clocks(int(settings.grace_seconds * 1000), int(settings.lateness_seconds * 1000))
 
 
 def _value(event: Any) -> bytes:

@@ -1,0 +1,26 @@
+"""Loads what judges from the settings: the rule book, and how long silence is waited for."""
+
+from typing import Any
+
+from balance_chain.core.catalogue import Catalogue
+from balance_chain.core.data import data_dir
+
+from balance_judge_audit import rulebook
+from balance_judge_audit.engine.book import RuleBook
+from balance_judge_audit.engine.shard import Clocks
+from balance_judge_audit.settings import AuditSettings
+
+
+def load_book(settings: AuditSettings) -> RuleBook:
+    """The rule book, checked against the event catalogue."""
+    return rulebook.load(settings.rules or data_dir("rules"), event_schemas(), int(settings.lateness_seconds * 1000))
+
+
+def event_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each event type."""
+    return {name: dict(kind.schema) for name, kind in Catalogue.load(data_dir("catalogue")).types.items()}
+
+
+def clocks(settings: AuditSettings) -> Clocks:
+    """Grace and lateness as the engine counts them."""
+    return Clocks(int(settings.grace_seconds * 1000), int(settings.lateness_seconds * 1000))
