@@ -19,6 +19,8 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_judge_audit import repository, rulebook
 from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.engine.shard import Clocks, ShardEngine
+from balance_judge_audit.life.keeper import LifeKeeper
+from balance_judge_audit.life.policy import load_policy, policy_file
 from balance_judge_audit.places import PlaceFinder
 from support.auditlog import DAY, HOUR, Log
 from support.processes import Processes, Running
@@ -206,7 +208,8 @@ async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_lat
     await migrate(pool, "balance_judge_audit", "audit")
     book = rulebook.load(data_dir("rules"))
     places = PlaceFinder(Courts.load(data_dir("catalogue")))
-    applier = Applier(pool, book, places, Clocks(60_000, 60_000), 0, 1, 100)
+    life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
+    applier = Applier(pool, book, places, Clocks(60_000, 60_000), life, 0, 1, 100)
     good, bad = log.reassigned(0, 1), log.event(0, "judge.reassigned", {"reason": "poison"})
     records = [Record(offset, value) for offset, (_, value) in enumerate([good[0], bad, good[1]])]
     honest = ShardEngine.apply

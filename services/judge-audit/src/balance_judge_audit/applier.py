@@ -24,6 +24,7 @@ from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
 from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
+from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.repository import Connection, Pool, Unreadable
 
 SILENT_SECONDS: Final = 5.0
@@ -48,11 +49,20 @@ class Applier:
     """One shard's state in this process: its position, and the cases seen of late."""
 
     def __init__(
-        self, pool: Pool, book: RuleBook, places: Places, clocks: Clocks, shard: int, partitions: int, cached_cases: int
+        self,
+        pool: Pool,
+        book: RuleBook,
+        places: Places,
+        clocks: Clocks,
+        life: LifeKeeper,
+        shard: int,
+        partitions: int,
+        cached_cases: int,
     ) -> None:
         self._pool = pool
         self._book = book
         self._clocks = clocks
+        self._life = life
         self._engine = ShardEngine(book, places, clocks)
         self._shard = shard
         self._partitions = partitions
@@ -121,6 +131,7 @@ class Applier:
             await repository.hold(connection, self._shard, before, result.held)
             await repository.hold_across(connection, self._shard, before, result.across)
             await repository.say(connection, result.revisions)
+            await self._life.take(connection, result.noted, result.revisions)
             if unreadable:
                 await repository.note_unreadable(connection, self._shard, unreadable)
             hit("audit-before-commit")
@@ -145,6 +156,10 @@ class Applier:
             watermark = await repository.watermark(connection, self._partitions)
             revisions = await self._gaps(connection, watermark) + await self._across(connection, watermark)
             await repository.say(connection, revisions)
+            await self._life.take(connection, (), revisions)
+            untouched = await self._life.due(connection, watermark)
+            await repository.say(connection, untouched)
+            revisions += untouched
         for revision in revisions:
             metrics.REVISIONS.labels(revision.rule, revision.state).inc()
 

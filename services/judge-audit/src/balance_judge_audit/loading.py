@@ -1,4 +1,4 @@
-"""Loads what judges from the settings: the rule book, and how long silence is waited for."""
+"""Loads what judges from the settings: the rule book, how long alerts may wait, and how long silence is waited for."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ from balance_chain.core.data import data_dir
 
 from balance_judge_audit import rulebook
 from balance_judge_audit.engine.book import RuleBook
-from balance_judge_audit.engine.shard import Clocks
+from balance_judge_audit.engine.shard import Clocks, Places
+from balance_judge_audit.life.keeper import LifeKeeper
+from balance_judge_audit.life.policy import load_policy, policy_file
 from balance_judge_audit.settings import AuditSettings
 
 
@@ -19,6 +21,11 @@ def load_book(settings: AuditSettings) -> RuleBook:
 def event_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of each event type."""
     return {name: dict(kind.schema) for name, kind in Catalogue.load(data_dir("catalogue")).types.items()}
+
+
+def life_keeper(settings: AuditSettings, places: Places) -> LifeKeeper:
+    """The life of alerts as this installation's policy has it."""
+    return LifeKeeper(load_policy(policy_file(settings.rules)), places, settings.audit_source)
 
 
 def clocks(settings: AuditSettings) -> Clocks:

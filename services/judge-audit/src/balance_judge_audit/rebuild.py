@@ -24,13 +24,22 @@ from balance_chain.runtime.rebuild import (
 )
 
 from balance_judge_audit.applier import Applier, Record
-from balance_judge_audit.loading import clocks, load_book
+from balance_judge_audit.loading import clocks, life_keeper, load_book
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Connection, Pool
 from balance_judge_audit.settings import WorkerSettings
 
 PACKAGE: Final = "balance_judge_audit"
-TABLES: Final = ("case_state", "source_state", "alert", "alert_revision", "outbox", "unreadable")
+TABLES: Final = (
+    "case_state",
+    "source_state",
+    "alert",
+    "alert_revision",
+    "outbox",
+    "unreadable",
+    "alert_act",
+    "alert_life",
+)
 READ_SECONDS: Final = 0.5
 
 # Numbers are given again, negative first because they are unique at each moment.
@@ -51,6 +60,9 @@ _CARRY_OVER: Final = (
     "UPDATE outbox b SET number = r.number FROM alert_revision r WHERE r.id = b.id AND r.revision = b.revision",
     "INSERT INTO outbox SELECT * FROM {old}.outbox",
     "INSERT INTO undeliverable SELECT * FROM {old}.undeliverable",
+    "INSERT INTO action SELECT * FROM {old}.action",
+    "SELECT setval(pg_get_serial_sequence('action', 'number'), (SELECT coalesce(max(number), 1) FROM action))",
+    "INSERT INTO session SELECT * FROM {old}.session",
     "UPDATE own_sequence SET next = greatest(own_sequence.next, o.next) FROM {old}.own_sequence o",
     "SELECT setval('alert_number', greatest((SELECT coalesce(max(number), 1) FROM alert_revision), 1))",
 )
@@ -100,9 +112,10 @@ class _Builder:
         self._pool = pool
         self._show = show
         book, places = load_book(settings), PlaceFinder(Courts.load(data_dir("catalogue")))
+        life = life_keeper(settings, places)
         cache, shards = settings.audit_case_cache, settings.partitions
         self._appliers = {
-            shard: Applier(pool, book, places, clocks(settings), shard, shards, cache) for shard in range(shards)
+            shard: Applier(pool, book, places, clocks(settings), life, shard, shards, cache) for shard in range(shards)
         }
         self._own = f'"source":"{settings.audit_source}"'.encode()
         self._sequence = 0

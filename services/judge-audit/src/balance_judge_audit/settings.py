@@ -16,6 +16,9 @@ class AuditSettings(CommonSettings):
     lateness_seconds: float = Field(
         60.0, ge=0, description="Ledger time after which a number missing from a source's counter is called a gap."
     )
+    audit_source: str = Field(
+        "urn:balance-demo:judge-audit", description="URI under which alerts, and acts on them, are sent as events."
+    )
     rules: Path | None = Field(None, description="Directory of the rule book; none: the one that is installed.")
 
 
@@ -29,7 +32,6 @@ class WorkerSettings(AuditSettings):
     audit_retry_seconds: float = Field(1.0, gt=0, description="Wait before something that failed is tried again.")
     audit_behind_bound: int = Field(50_000, ge=1, description="Records behind above which the worker is not ready.")
     audit_case_cache: int = Field(20_000, ge=0, description="Cases whose state each shard keeps in memory.")
-    audit_source: str = Field("urn:balance-demo:judge-audit", description="URI under which alerts are sent as events.")
     audit_token: SecretStr | None = Field(None, description="Token of that source at the gateway.")
     audit_token_file: Path | None = Field(
         None, description="File that holds it; none: judge-audit.token in the keys folder. Absent: alerts are not sent."

@@ -27,7 +27,7 @@ from balance_judge_audit import metrics
 from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.errors import Fenced, WorkerCrashed
-from balance_judge_audit.loading import clocks, load_book
+from balance_judge_audit.loading import clocks, life_keeper, load_book
 from balance_judge_audit.outbox import drain
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Pool
@@ -134,6 +134,7 @@ class _Worker:
                 self._book,
                 self._places,
                 clocks(self._settings),
+                life_keeper(self._settings, self._places),
                 shard,
                 self._settings.partitions,
                 self._settings.audit_case_cache,

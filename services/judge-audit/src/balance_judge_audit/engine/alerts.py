@@ -15,8 +15,10 @@ WHOLE_CASE: Final = "case"
 TRIGGERS_SHOWN: Final = 20
 
 
-class Trigger(msgspec.Struct, frozen=True):
-    """An event that an alert rests on, by its identity on the ledger and its leaf hash."""
+class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event that an alert rests on, by its identity on the ledger and its leaf hash. `actor`: who of the court
+    acted, where the register knows him by an id.
+    """
 
     role: str
     source: str
@@ -26,6 +28,7 @@ class Trigger(msgspec.Struct, frozen=True):
     leaf: str
     offset: int
     shard: int
+    actor: str | None = None
 
 
 class Episode(msgspec.Struct, frozen=True):

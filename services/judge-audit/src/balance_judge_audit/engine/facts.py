@@ -34,6 +34,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     values: dict[str, Value] = {}
     met: tuple[str, ...] = ()
     """Marks whose conditions hold, where a rule keeps the fact either way."""
+    actor: str | None = None
+    """Who of the court acted, as the register knows him by an id."""
 
 
 class Announced(msgspec.Struct, array_like=True):

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from balance_chain.core.events import CanonicalEvent
 
+from balance_judge_audit.engine.about import court_actor
 from balance_judge_audit.engine.across import HeldFact
 from balance_judge_audit.engine.book import Watch
 from balance_judge_audit.engine.clauses import names_in, people_of
@@ -71,6 +72,7 @@ def remember(
                 marks=tuple(watch.mark for watch in kept),
                 values={path: _value(read(event)) for watch in kept for path, read in watch.fields},
                 met=tuple(met),
+                actor=court_actor(event),
             )
         )
     return changed

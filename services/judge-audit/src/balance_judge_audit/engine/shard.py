@@ -21,6 +21,7 @@ from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
 from balance_judge_audit.engine.facts import Announced, CaseState, Fact
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
+from balance_judge_audit.engine.noted import NOTED, Noted, note
 from balance_judge_audit.engine.remember import held, in_force, remember
 from balance_judge_audit.engine.view import Place, View, index
 
@@ -65,6 +66,7 @@ class Applied:
     held: list[SequenceFact] = field(default_factory=list)
     across: list[HeldFact] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
+    noted: list[Noted] = field(default_factory=list)
     uncounted: int = 0
 
 
@@ -112,6 +114,10 @@ class ShardEngine:
                             incoming.offset,
                         )
                     )
+            if event.type in NOTED:
+                leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
+                noted = note(event, shard.ledger_time, shard.shard, incoming.offset, leaf.hex())
+                result.noted += [noted] if noted is not None else []
             own = event.type.startswith(OWN_TYPES)
             if event.caseid is not None and (not own or self._book.names(event.type)):
                 self._take(shard, cases, timers, incoming, leaf, result)

@@ -102,6 +102,16 @@ class View:
         """The facts as an alert names them, the first ones where there are many."""
         chosen = list(facts)[:TRIGGERS_SHOWN]
         return tuple(
-            Trigger(role, fact.source, fact.id, fact.type, format_ms(fact.time), fact.leaf, fact.offset, self.shard)
+            Trigger(
+                role,
+                fact.source,
+                fact.id,
+                fact.type,
+                format_ms(fact.time),
+                fact.leaf,
+                fact.offset,
+                self.shard,
+                fact.actor,
+            )
             for role, fact in chosen
         )
