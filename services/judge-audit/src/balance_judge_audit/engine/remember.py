@@ -16,7 +16,6 @@ def held(
     watch: Watch, event: CanonicalEvent, at: tuple[int, int, int], court: str | None, zone: ZoneInfo, leaf: bytes
 ) -> HeldFact:
     """The event as a fact for a rule across cases; `at` is its shard's ledger time, the shard and the offset."""
-    assert event.caseid is not None
     return HeldFact(
         time=at[0],
         leaf=leaf,
@@ -24,7 +23,7 @@ def held(
         role=watch.mark.partition(":")[2],
         at=event.time_ms,
         zone=zone.key,
-        case=event.caseid,
+        case=event.caseid or "",
         court=court,
         values={path: _value(read(event)) for path, read in watch.fields},
         source=event.source,

@@ -121,7 +121,26 @@ class ShardEngine:
             own = event.type.startswith(OWN_TYPES)
             if event.caseid is not None and (not own or self._book.names(event.type)):
                 self._take(shard, cases, timers, incoming, leaf, result)
+            elif not own:
+                # What concerns no case, such as the report of a unit, is for the rules across cases alone.
+                self._hold(shard, incoming, event.courtcode, leaf, result)
         return result
+
+    def _hold(
+        self, shard: ShardState, incoming: Incoming, court: str | None, leaf: bytes | None, result: Applied
+    ) -> None:
+        """Keeps the event for the rules across cases that name it."""
+        event = incoming.event
+        watches = self._book.across_watches(event.type)
+        if not watches:
+            return
+        place = self._places(court, event.caseid or "")
+        day = day_of(event.time_ms, place.zone)
+        for watch in watches:
+            if place.jurisdiction in watch.jurisdictions and watch.test(event, place.zone) and in_force(watch, day):
+                leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
+                at = (shard.ledger_time, shard.shard, incoming.offset)
+                result.across.append(held(watch, event, at, court, place.zone, leaf))
 
     def _take(
         self,
@@ -145,12 +164,7 @@ class ShardEngine:
         result.touched.add(caseid)
         place = self._places(state.court, caseid)
         day = day_of(event.time_ms, place.zone)
-        for watch in self._book.across_watches(event.type):
-            if place.jurisdiction in watch.jurisdictions and watch.test(event, place.zone):
-                leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
-                if in_force(watch, day):
-                    at = (shard.ledger_time, shard.shard, incoming.offset)
-                    result.across.append(held(watch, event, at, state.court, place.zone, leaf))
+        self._hold(shard, incoming, state.court, leaf, result)
         marks: list[tuple[Watch, bool]] = []
         for watch in self._book.watches(event.type):
             if place.jurisdiction in watch.jurisdictions:

@@ -75,4 +75,4 @@ def received_on_appeal(case: CaseFile) -> None:
     transferred = {"court": case.court, "volumes": 2, "digests": case.digest("first-instance file")}
     case.add(sources.APPEAL, "appeal.transferred", transferred, ("clerk", case.staff.registrar))
     case.wait(1, 3)
-    accept(case, "appeal")
+    accept(case, case.plan.procedure)

@@ -25,7 +25,7 @@ SKIPPED: Final = 4
 OUT_OF_ORDER: Final = 7
 """The archive sends this number after the next one: a gap that is filled."""
 
-_CAUSES: Final = (
+CAUSES: Final = (
     ("信息网络买卖合同纠纷", "9.2.10"),
     ("网络侵权责任纠纷", "9.3.1"),
     ("著作权权属、侵权纠纷", "5.14.1"),
@@ -56,7 +56,7 @@ def generate(cases: int, seed: int, now_ms: int = ANCHOR_MS) -> Simulation:
                 note = f"number {SKIPPED} is never sent"
                 labels.append(Label("R38", None, sources.GATE, True, "positive", note))
             numbers[draft.source] = number
-            event = _event(draft, f"s{seed}-c{index}-{part}", caseid, number)
+            event = envelope(draft, f"s{seed}-c{index}-{part}", caseid, number)
             if draft.source == sources.ARCHIVE and number == OUT_OF_ORDER:
                 held_back = event
                 continue
@@ -89,7 +89,7 @@ def _case(index: int, seed: int, now_ms: int) -> tuple[CaseFile, str]:
         defendant={"name": company(rng)},
         lawyer={"id": f"L{rng.randint(1, 400):04d}"},
         now=at_office(start, rng),
-        cause=rng.choice(_CAUSES),
+        cause=rng.choice(CAUSES),
         amount=rng.randrange(50_000, 5_000_000),
     )
     tell(case)
@@ -99,7 +99,8 @@ def _case(index: int, seed: int, now_ms: int) -> tuple[CaseFile, str]:
     return case, f"（{year}）{court}{kind}{serial}号"
 
 
-def _event(draft: Draft, event_id: str, caseid: str, number: int) -> Event:
+def envelope(draft: Draft, event_id: str, caseid: str, number: int) -> Event:
+    """A draft as its source sends it."""
     # The platform of the parties writes half-width brackets, as people do: intake normalises them.
     subject = caseid.translate(_HALF_WIDTH) if draft.source == sources.PARTY else caseid
     return {

@@ -24,8 +24,12 @@ class Label:
     """What an alert would be about: the case, or for R38 the source's URI."""
     expected: bool
     """Whether the rule must raise an alert."""
-    kind: Literal["positive", "near_miss"]
+    kind: Literal["positive", "near_miss", "honest"]
+    """`honest`: what the rule's column of known false alarms describes, recorded as the law asks."""
     note: str
+    subtlety: Literal["blatant", "plain", "subtle"] | None = None
+    start: str | None = None
+    """Which of several episodes of one subject it is, where that must be said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,28 @@ calendar: a breach lies at least 20 days past its last day, so no holiday can ex
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Procedure = Literal["ordinary", "simplified", "small_claims", "appeal"]
+Procedure = Literal[
+    "ordinary",
+    "simplified",
+    "small_claims",
+    "appeal",
+    "retrial_review",
+    "retrial",
+    "administrative",
+    "administrative_simplified",
+    "administrative_appeal",
+    "criminal",
+    "criminal_simplified",
+    "criminal_appeal",
+    "enforcement",
+]
+ON_APPEAL: Final = frozenset({"appeal", "administrative_appeal", "criminal_appeal"})
+_INSTANCES: Final = {"retrial_review": "retrial", "retrial": "retrial", "enforcement": "enforcement"}
+
+
+def instance_of(procedure: str) -> str:
+    """The instance at which a procedure is heard."""
+    return "second" if procedure in ON_APPEAL else _INSTANCES.get(procedure, "first")
 
 
 @dataclass(frozen=True, slots=True)

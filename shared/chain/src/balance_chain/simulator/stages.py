@@ -4,6 +4,7 @@ from balance_chain.core.times import DAY_MS
 from balance_chain.simulator import sources
 from balance_chain.simulator.casefile import HOUR_MS, CaseFile, at_office, local_day, local_text
 from balance_chain.simulator.people import Person
+from balance_chain.simulator.plans import instance_of
 
 
 def accept(case: CaseFile, procedure: str) -> None:
@@ -11,7 +12,7 @@ def accept(case: CaseFile, procedure: str) -> None:
     case.accepted = case.now
     accepted = {
         "procedure": procedure,
-        "instance": "second" if procedure == "appeal" else "first",
+        "instance": instance_of(procedure),
         "cause": case.cause[0],
         "cause_code": case.cause[1],
         "amount": case.amount,

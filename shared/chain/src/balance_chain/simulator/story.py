@@ -8,16 +8,47 @@ from balance_chain.simulator import sources
 from balance_chain.simulator.casefile import CaseFile, at_office, day_start, local_day, months_after
 from balance_chain.simulator.filing import filing, received_on_appeal
 from balance_chain.simulator.people import Person
+from balance_chain.simulator.plans import ON_APPEAL, instance_of
 from balance_chain.simulator.stages import appeal, enforcement, serve, trial_evidence
-from balance_chain.simulator.trial import judgment, mediation, trial, withdrawal
+from balance_chain.simulator.trial import judgment, mediation, review, trial, withdrawal
 
-LIMIT_MONTHS: Final = {"ordinary": 6, "simplified": 3, "small_claims": 2, "appeal": 3}
-_HONEST_DAYS: Final = {"ordinary": (70, 140), "simplified": (35, 70), "small_claims": (24, 42), "appeal": (40, 70)}
+LIMIT_MONTHS: Final = {
+    "ordinary": 6,
+    "simplified": 3,
+    "small_claims": 2,
+    "appeal": 3,
+    "retrial_review": 3,
+    "retrial": 6,
+    "administrative": 6,
+    "administrative_appeal": 3,
+    "criminal": 2,
+    "criminal_appeal": 2,
+}
+SHORT: Final = frozenset({"simplified", "small_claims"})
+"""The president extends them once, by a month; the ordinary procedure by six."""
+_HONEST_DAYS: Final = {
+    "ordinary": (70, 140),
+    "simplified": (35, 70),
+    "small_claims": (24, 42),
+    "appeal": (40, 70),
+    "retrial_review": (30, 70),
+    "retrial": (70, 140),
+    "administrative": (70, 140),
+    "administrative_simplified": (28, 38),
+    "administrative_appeal": (40, 70),
+    "criminal": (35, 52),
+    "criminal_simplified": (17, 18),
+    "criminal_appeal": (35, 50),
+}
 
 
 def tell(case: CaseFile) -> None:
     """Tell the whole case."""
-    if case.plan.procedure == "appeal":
+    if case.plan.procedure == "enforcement":
+        enforcement(case)
+        _archive(case)
+        return
+    if case.plan.procedure in ON_APPEAL:
         received_on_appeal(case)
     else:
         filing(case)
@@ -30,6 +61,8 @@ def tell(case: CaseFile) -> None:
         withdrawal(case)
     elif case.plan.ending == "mediation":
         mediation(case)
+    elif case.plan.procedure == "retrial_review":
+        review(case, pronounced)
     else:
         trial(case, pronounced)
         judgment(case, pronounced)
@@ -43,7 +76,7 @@ def tell(case: CaseFile) -> None:
 def _assignment(case: CaseFile) -> None:
     """分案, 组庭, 告知 within three days."""
     plan, staff = case.plan, case.staff
-    instance = "second" if plan.procedure == "appeal" else "first"
+    instance = instance_of(plan.procedure)
     assigned = {"judge": dict(staff.judge), "role": "responsible", "mode": "random", "instance": instance}
     case.add(sources.CASE, "judge.assigned", assigned, ("clerk", staff.registrar))
     members = [dict(judge) for judge in (staff.judges[:3] if plan.collegial else staff.judges[:1])]
@@ -54,7 +87,7 @@ def _assignment(case: CaseFile) -> None:
         "instance": instance,
     }
     case.add(sources.CASE, "panel.formed", formed, ("clerk", staff.registrar))
-    case.wait(0.5, 1)
+    case.wait(0.1, 0.6)
     for kind in ("acceptance", "panel"):
         notice = {"kind": kind, "channel": "electronic", "recipients": [dict(case.plaintiff), dict(case.defendant)]}
         case.add(sources.SERVICE, "notice.issued", notice, ("clerk", staff.clerk))
@@ -64,16 +97,15 @@ def _pronounced_at(case: CaseFile) -> int:
     """When the judgment will be pronounced, so that the rest can be laid out before it."""
     assert case.accepted is not None
     plan, rng = case.plan, case.rng
-    months = LIMIT_MONTHS[plan.procedure]
     accepted = local_day(case.accepted)
-    due = months_after(accepted, months)
+    due = months_after(accepted, LIMIT_MONTHS.get(plan.procedure, 1))
     extended = months_after(due, 6)
     low, high = _HONEST_DAYS[plan.procedure]
     days = {
         "within": (accepted, low, high),
         "last_days": (due, -4, -2),
         "over": (due, 25, 60),
-        "extended": (due, 25, 80),
+        "extended": (due, 10, 22) if plan.procedure in SHORT else (due, 25, 80),
         "extended_over": (extended, 25, 50),
         "suspended": (due, 20, 40),
         "converted": (accepted, 125, 160),
@@ -92,7 +124,7 @@ def _preparation(case: CaseFile, pronounced: int) -> None:
     case.wait(3, min(13, days / 6))
     answer = {"kind": "answer", "text": "不同意原告的诉讼请求(演示)", "digests": case.digest("answer")}
     case.add(sources.PARTY, "pleading.filed", answer, ("defendant", case.defendant))
-    if plan.procedure != "appeal":
+    if plan.procedure not in (*ON_APPEAL, "retrial_review"):
         trial_evidence(case)
     judge = staff.judge
     for number, reason in enumerate(plan.reassigned, start=1):
@@ -142,7 +174,7 @@ def _extension(case: CaseFile, judge: Person) -> None:
     """Asked for at least 15 days and decided at least 5 days before the limit ends."""
     assert case.accepted is not None
     due = months_after(local_day(case.accepted), LIMIT_MONTHS[case.plan.procedure])
-    until = months_after(due, 6)
+    until = months_after(due, 1 if case.plan.procedure in SHORT else 6)
     request = {
         "request_id": f"YS{case.key}",
         "due": due.isoformat(),

@@ -3,6 +3,7 @@
 from balance_chain.core.times import DAY_MS
 from balance_chain.simulator import sources
 from balance_chain.simulator.casefile import MINUTE_MS, CaseFile, at_office, local_text
+from balance_chain.simulator.plans import ON_APPEAL, instance_of
 from balance_chain.simulator.stages import deliberate, pronounce, serve
 
 
@@ -21,7 +22,9 @@ def hearing(case: CaseFile, kind: str, concluded: bool = False) -> str:
         "attendees": [dict(case.plaintiff), dict(case.defendant)],
         "public": kind == "trial",
     }
-    if concluded:
+    if kind == "trial":
+        held["concluded"] = concluded
+    elif concluded:
         held["concluded"] = True
     case.add(sources.HEARING, "hearing.held", held, ("judge", members[0]))
     case.now += length
@@ -71,7 +74,8 @@ def trial(case: CaseFile, pronounced: int) -> None:
     rng = case.rng
     # A panel that never deliberates lets the five working days pass, whatever the holidays (R09).
     silent = 10 if case.plan.collegial and not case.plan.deliberated else 0
-    last = at_office(pronounced - (rng.randint(9, 11) + silent) * DAY_MS, rng)
+    low, high = (1, 2) if case.plan.procedure == "criminal_simplified" else (9, 11)
+    last = at_office(pronounced - (rng.randint(low, high) + silent) * DAY_MS, rng)
     first = at_office(last - rng.randint(14, 25) * DAY_MS, rng)
     if case.plan.procedure == "ordinary" and first > case.now + 6 * DAY_MS:
         case.until(at_office(first - 5 * DAY_MS, rng))
@@ -82,7 +86,7 @@ def trial(case: CaseFile, pronounced: int) -> None:
     _schedule(case, last)
     case.until(last)
     name = hearing(case, "trial", concluded=True)
-    if case.plan.procedure == "appeal":
+    if case.plan.procedure in ON_APPEAL:
         return
     judge = case.staff.judge
     examined = {"evidence_id": f"E{case.key}-1", "hearing_id": name, "undisputed": True}
@@ -94,7 +98,7 @@ def trial(case: CaseFile, pronounced: int) -> None:
 def judgment(case: CaseFile, pronounced: int) -> None:
     """合议, 阅核, 签署, 宣判, 送达, 结案."""
     plan, staff, rng = case.plan, case.staff, case.rng
-    instance = "second" if plan.procedure == "appeal" else "first"
+    instance = instance_of(plan.procedure)
     members = [dict(judge) for judge in (staff.judges[:3] if plan.collegial else staff.judges[:1])]
     document = f"D{case.key}-1"
     case.wait(1, 2)
@@ -128,6 +132,22 @@ def judgment(case: CaseFile, pronounced: int) -> None:
     serve(case, "judgment", case.plaintiff)
     serve(case, "judgment", case.defendant)
     case.add(sources.CASE, "case.closed", {"mode": "judgment", "instance": instance}, ("clerk", staff.clerk))
+
+
+def review(case: CaseFile, decided: int) -> None:
+    """再审审查: the parties are heard, the panel deliberates, and a ruling ends the review."""
+    staff, document = case.staff, f"D{case.key}-1"
+    case.until(at_office(decided - 8 * DAY_MS, case.rng))
+    hearing(case, "inquiry", concluded=True)
+    case.wait(1, 2)
+    deliberate(case, "retrial")
+    case.until(decided)
+    members = [dict(judge) for judge in staff.judges[:3]]
+    signed = {"kind": "ruling", "document_id": document, "digests": case.digest(document), "signers": members}
+    case.add(sources.CASE, "document.signed", signed, ("judge", members[0]))
+    serve(case, "ruling", case.plaintiff)
+    serve(case, "ruling", case.defendant)
+    case.add(sources.CASE, "case.closed", {"mode": "dismissal", "instance": "retrial"}, ("clerk", staff.clerk))
 
 
 def withdrawal(case: CaseFile) -> None:
