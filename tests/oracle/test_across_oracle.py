@@ -12,21 +12,20 @@ from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
-from balance_judge_audit import rulebook
 from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
-from balance_judge_audit.engine.book import compile_book
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
 from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.smallbook import SMALL, small_book
 
 PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
 CLOCKS = Clocks(grace_ms=1, lateness_ms=1)
 START = datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
 SHARDS = 2
-FEW = 3
+FEW = SMALL["R30"]["cases"]
 JUDGES, COUNSEL = ["r_1", "r_2"], ["r_50", "r_51"]
 MONTHS = ["2026-01", "2026-02", "2026-03", "2026-04"]
 
@@ -34,16 +33,7 @@ Item = tuple[datetime, int, str, dict[str, Any]]
 """When, in which case (whose number also gives the shard), and what."""
 
 
-def _book() -> Any:
-    """The book with a bulk export of three cases, so that small histories have one."""
-    rules = dict(rulebook.load(data_dir("rules")).rules)
-    bulk = rules["R30"]
-    few = msgspec.structs.replace(bulk.parameters["cases"], value=FEW)
-    rules["R30"] = msgspec.structs.replace(bulk, parameters={**bulk.parameters, "cases": few})
-    return compile_book(rules.values(), CLOCKS.lateness_ms)
-
-
-BOOK = _book()
+BOOK = small_book(CLOCKS.lateness_ms)
 
 
 def said(items: list[Item], cuts: list[int]) -> dict[str, Revision]:

@@ -14,7 +14,6 @@ from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
-from balance_judge_audit import rulebook
 from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision, alert_id
 from balance_judge_audit.engine.facts import FACTS_KEPT, CaseState
@@ -24,12 +23,13 @@ from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, Shar
 from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.smallbook import small_book
 
 STATE: msgspec.msgpack.Decoder[KeyState] = msgspec.msgpack.Decoder(KeyState)
 PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
 HOUR = 3_600_000
 CLOCKS = Clocks(grace_ms=HOUR, lateness_ms=2 * HOUR)
-BOOK = rulebook.load(data_dir("rules"), lateness_ms=CLOCKS.lateness_ms)
+BOOK = small_book(CLOCKS.lateness_ms)
 SHARDS = 3
 T0 = 1_767_600_000_000
 COLLEGIAL = {"members": ["r_1", "r_2", "r_3"]}
@@ -65,6 +65,14 @@ ACTS: list[tuple[str, dict[str, Any]]] = [
     ("access.viewed", {"action": "export", "purpose": "trial", "viewer": "r_1", "viewer_role": "judge"}),
     ("supervision.acted", {"measure": "monthly_report", "unit": "u", "month": "2026-01"}),
     ("supervision.acted", {"measure": "monthly_report", "unit": "u", "month": "2026-03"}),
+    ("judge.assigned", {"judge": "r_2", "mode": "designated"}),
+    ("judge.assigned", {"judge": "r_1", "mode": "random"}),
+    ("property.disposed", {"agency": "r_60", "selection": "lottery", "rota": "a", "rota_size": 9}),
+    ("evidence.appraised", {"agency": "r_61", "selection": "rota", "rota": "a", "rota_size": 8}),
+    ("case.submitted", {"amount": 1000}),
+    ("judgment.pronounced", {"kind": "judgment", "cause_code": "9001", "amount": 10}),
+    ("judgment.pronounced", {"kind": "judgment", "cause_code": "9001", "amount": 700}),
+    ("similar_case.reported", {}),
     ("ledger.tick", {}),
 ]
 
@@ -111,7 +119,9 @@ def logs(draw: st.DrawFn) -> list[list[Incoming]]:
     for shard in range(SHARDS):
         now, log = T0 + draw(st.integers(0, 3)) * HOUR, list[Incoming]()
         for number in range(draw(st.integers(0, 14))):
-            now += draw(st.sampled_from([0, 0, 1, HOUR, HOUR, 30 * DAY_MS])) - draw(st.sampled_from([0, 0, 0, HOUR]))
+            now += draw(st.sampled_from([0, 0, 1, HOUR, HOUR, 3 * DAY_MS, 30 * DAY_MS])) - draw(
+                st.sampled_from([0, 0, 0, HOUR])
+            )
             kind, data = draw(st.sampled_from(ACTS))
             sequence += draw(st.sampled_from([0, 1, 1, 1, 2]))
             made = event(
@@ -178,8 +188,12 @@ class Store:
         due = {key for key, each in stored.items() if (wake := engine.wake(key, each)) is not None and wake < watermark}
         states = {key: stored[key] for key in {*engine.keys(facts), *due} & stored.keys()}
         states |= {key: stored[key] for key in stored.keys() & set(engine.further_keys(facts, states))}
+        states |= {key: stored[key] for key in stored.keys() & set(engine.closing_keys(facts, states, watermark))}
+        loaded = frozenset(states)
         self.said += engine.apply(states, facts, watermark)
         self.states |= {key: msgspec.msgpack.encode(state) for key, state in states.items()}
+        for key in loaded - states.keys():
+            del self.states[key]
 
     def alerts(self) -> list[bytes]:
         return sorted(msgspec.json.encode(revision) for revision in self.said)

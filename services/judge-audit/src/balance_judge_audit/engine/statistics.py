@@ -49,11 +49,11 @@ def hypergeometric_tail(marked: int, drawn: int, all_marked: int, everything: in
 def binomial_tail(hits: int, draws: int, size: int) -> Chance:
     """The chance that one of `size` equals is drawn at least `hits` times in `draws` draws."""
     miss = size - 1
+    if not miss:
+        return Chance(1, 1)
     term = comb(draws, hits) * miss ** (draws - hits)
     total = term
     for hit in range(hits, draws):
-        if not miss:
-            break
         term = term * (draws - hit) // ((hit + 1) * miss)
         total += term
     return Chance(total, size**draws)
