@@ -24,6 +24,11 @@ class Event:
     time: datetime
     data: dict[str, Any] = field(default_factory=dict)
     actor: str | None = None
+    role: str | None = None
+    entered: timedelta | None = timedelta(0)
+    """How long after its time the source says that it entered the event; None: it does not say."""
+    live: bool = False
+    """Whether the source's feed is live."""
 
     @property
     def day(self) -> date:
@@ -169,6 +174,83 @@ def granted(event: Event) -> bool:
     )
 
 
+LIMITS: dict[str, tuple[int, str]] = {
+    "ordinary": (6, "months"),
+    "simplified": (3, "months"),
+    "small_claims": (2, "months"),
+    "appeal": (3, "months"),
+    "appeal_ruling": (30, "days"),
+    "retrial_review": (3, "months"),
+    "administrative": (6, "months"),
+    "administrative_simplified": (45, "days"),
+    "administrative_appeal": (3, "months"),
+}
+
+
+class Trial:
+    """A trial limit counted day by day: the period runs on the days that are not excluded."""
+
+    def __init__(self, accepted: Event) -> None:
+        self.begun = accepted.day
+        self.procedure = accepted.get("procedure")
+        self.known = self.procedure in LIMITS
+        self.granted: tuple[date, date] | None = None
+        """The day that an extension named, and on which it was granted."""
+        self.pauses: list[list[Any]] = []
+        """Each with its name, the first day that does not run, and the first that runs again."""
+
+    def last(self) -> date | None:
+        if self.granted is not None:
+            until, since = self.granted
+            return self._run(since, until, [each for each in self.pauses if each[1] > since])
+        count, unit = LIMITS[self.procedure]
+        nominal = self.begun + timedelta(days=count) if unit == "days" else months_after(self.begun, count)
+        day = self._run(self.begun, nominal, self.pauses)
+        return None if day is None else rolled(day)
+
+    def _run(self, since: date, nominal: date, pauses: list[list[Any]]) -> date | None:
+        left, day = (nominal - since).days, since
+        if left <= 0:
+            return nominal
+        while left:
+            day += timedelta(days=1)
+            over = [each for each in pauses if each[1] <= day and (each[2] is None or day < each[2])]
+            if any(each[2] is None for each in over):
+                return None
+            left -= not over
+        return day
+
+    def change(self, event: Event) -> None:
+        last = self.last()
+        if last is not None and event.day > last:
+            return
+        if event.type == "case.converted" and event.get("to") in LIMITS:
+            self.procedure, self.granted = event.get("to"), None
+        elif event.type == "limit.extended" and event.get("result") != "denied" and not event.get("party_deadline"):
+            self.granted = (date.fromisoformat(event.get("until")), event.day)
+        elif event.is_("limit.suspended", action="start"):
+            self.pauses.append([event.get("suspension_id"), event.day, None])
+        elif event.is_("limit.suspended", action="resume"):
+            for pause in self.pauses:
+                if pause[2] is None and event.get("suspension_id") in (None, pause[0]):
+                    pause[2] = event.day
+
+
+def r05(history: History) -> bool:
+    trial: Trial | None = None
+    for event in history:
+        if trial is None:
+            trial = Trial(event) if event.type == "case.accepted" else None
+        elif event.type in ("judgment.pronounced", "case.closed", "appeal.decided"):
+            last = trial.last() if trial.known else None
+            if last is not None and event.day > last:
+                return True
+            trial = None
+        elif trial.known:
+            trial.change(event)
+    return trial is not None and trial.known and trial.last() is not None
+
+
 def r06(history: History) -> bool:
     def in_time(request: Event) -> bool:
         due = request.get("due")
@@ -278,12 +360,17 @@ def r12(history: History) -> bool:
 
 def r13(history: History) -> bool:
     def held(name: Any) -> bool:
-        return overdue(
-            history,
-            lambda e: e.type == "payment.received" and e.get("payment_id") == name,
-            lambda e: e.type == "payment.released" and agree(e.get("payment_id"), name),
-            days(30),
-        )
+        waiting: Event | None = None
+        released, late = 0, False
+        for event in history:
+            if event.type == "payment.received" and event.get("payment_id") == name and waiting is None:
+                waiting, released = event, 0
+            elif event.type == "payment.released" and agree(event.get("payment_id"), name) and waiting is not None:
+                released += event.get("amount")
+                if released >= waiting.get("amount"):
+                    late = late or event.day > days(30)(waiting.day)
+                    waiting = None
+        return late or waiting is not None
 
     return any(held(name) for name in {e.get("payment_id") for e in history if e.type == "payment.received"})
 
@@ -328,10 +415,11 @@ def r17(history: History) -> bool:
         elif event.type == "panel.changed":
             changed = panel - set(event.get("removed") or ()) | set(event.get("added") or ())
             panel = set(event.get("members") or changed)
-        elif (
-            event.is_("document.signed", kind="judgment") or event.is_("deliberation.held", body="panel")
-        ) and panel - set(event.get("signers")):
-            return True
+        elif event.is_("document.signed", kind="judgment") or event.is_("deliberation.held", body="panel"):
+            clerks = {each.actor for each in history if each.actor and each.role == "clerk"}
+            signers = set(event.get("signers"))
+            if panel and (panel - signers or signers - panel - clerks):
+                return True
     return False
 
 
@@ -509,6 +597,15 @@ def r35(history: History) -> bool:
             if event.type == "document.signed":
                 signed[name] = digests
     return False
+
+
+def r36(history: History) -> bool:
+    def late(event: Event) -> bool:
+        if event.entered is not None:
+            return event.entered > timedelta(days=3)
+        return event.live  # and all of a history is received long after
+
+    return any(late(event) for event in history)
 
 
 def r37(history: History) -> bool:

@@ -154,13 +154,22 @@ INTERFERED = of(
 )
 RECUSAL = of("recusal.requested", target=maybe("r_1", "r_2"), recusal_id=maybe("H-1", "H-2"))
 RECUSED = of("recusal.decided", target=maybe("r_1", "r_2"), recusal_id=maybe("H-1", "H-2"), result="denied")
-PAID = of("payment.received", payment_id=maybe("K-1", "K-2"), amount=1)
+PAID = of("payment.received", payment_id=maybe("K-1", "K-2"), amount=st.sampled_from([1, 3]))
 RELEASED = of(
-    "payment.released", payment_id=maybe("K-1", "K-2"), amount=1, requester=maybe("r_1"), approver=maybe("r_1", "r_2")
+    "payment.released",
+    payment_id=maybe("K-1", "K-2"),
+    amount=st.sampled_from([1, 2, 3]),
+    requester=maybe("r_1"),
+    approver=maybe("r_1", "r_2"),
 )
 SUBMITTED = of("case.submitted", parties_count=maybe(2, 10), amount=maybe(10_000_000_000))
 CONVERTED = of("case.converted", to=st.sampled_from(["ordinary", "simplified"]))
+LIMITED = of(
+    "case.accepted", procedure=st.sampled_from(["ordinary", "simplified", "small_claims", "appeal_ruling", "retrial"])
+)
+STOPPED = of("limit.suspended", action=st.sampled_from(["start", "resume"]), suspension_id=maybe("KC-1", "KC-2"))
 GROUPS = [
+    [LIMITED, STOPPED, STOPPED, CONVERTED, EXTENDED, PRONOUNCED, CLOSED, of("appeal.decided", result="denied")],
     [SUBMITTED, of("case.materials_requested"), ACCEPTED, of("case.rejected", reason="standing")],
     [ACCEPTED, SENT, NOTICE, CLOSED, ASSIGNED, of("case.transferred")],
     [ACCEPTED, CONVERTED, of("hearing.scheduled", hearing_id=maybe("T-1", "T-2")), HELD, MOVED],
@@ -202,7 +211,10 @@ def histories(draw: st.DrawFn) -> History:
     for _ in range(draw(st.integers(1, 14))):
         now += timedelta(hours=draw(st.sampled_from([1, 5, 24, 24, 49, 72, 120, 170, 241, 740])))
         kind, data = draw(st.one_of(kinds))
-        history.append(Event(kind, now, data, draw(st.sampled_from([None, "r_1", "r_2"]))))
+        actor = draw(st.sampled_from([None, "r_1", "r_2"]))
+        role = draw(st.sampled_from(["judge", "clerk"]))
+        entered = draw(st.sampled_from([*[timedelta(0)] * 6, timedelta(days=3), timedelta(days=3, seconds=1), None]))
+        history.append(Event(kind, now, data, actor, role, entered, draw(st.booleans())))
     return history
 
 
@@ -212,33 +224,37 @@ def said(history: History, order: list[int]) -> set[str]:
     records: list[Incoming] = []
     for place, number in enumerate(order):
         event = history[number]
-        at = format_ms(int(event.time.timestamp() * 1000))
-        records.append(record(place, event.type, at, received[place], event.data, event.actor))
-    records.append(record(len(records), "ledger.tick", format_ms(int(END.timestamp() * 1000)), END, {}, None))
+        records.append(record(place, event, received[place]))
+    records.append(record(len(records), Event("ledger.tick", END), END))
     shard, cases = ShardState(0), dict[str, CaseState]()
     engine = ShardEngine(BOOK, PLACES, Clocks(grace_ms=HOUR, lateness_ms=HOUR))
     last = {each.id: each for each in engine.apply(shard, cases, records).revisions}
     return {each.rule for each in last.values() if each.state == "open"}
 
 
-def record(place: int, kind: str, at: str, received: datetime, data: dict[str, Any], actor: str | None) -> Incoming:
-    own = kind == "ledger.tick"
+def ms(time: datetime) -> str:
+    return format_ms(int(time.timestamp() * 1000))
+
+
+def record(place: int, told: Event, received: datetime) -> Incoming:
+    own = told.type == "ledger.tick"
     event = CanonicalEvent(
         specversion="1.0",
         id=f"e{place}",
-        source="urn:balance:test",
-        type=kind,
-        time=at,
-        recordedtime=at,
-        receivedtime=format_ms(int(received.timestamp() * 1000)),
+        source="urn:balance:demo:case-system" if told.live else "urn:balance:test",
+        type=told.type,
+        time=ms(told.time),
+        recordedtime=None if told.entered is None else ms(told.time + told.entered),
+        receivedtime=ms(received),
         phase="test",
         rawgen=0,
         rawpos=place,
         subject=None if own else CASE,
         caseid=None if own else CASE,
         courtcode=None if own else COURT,
-        actorref=actor,
-        data=data,
+        actorref=told.actor,
+        actorrole=told.role if told.actor else None,
+        data=told.data,
     )
     return Incoming(place, event, encode_event(event))
 

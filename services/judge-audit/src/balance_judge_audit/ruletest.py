@@ -47,6 +47,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     court: str | None = COURT
     source: str = "urn:balance:test:case-system"
     sequence: int | None = None
+    actor: str | None = None
+    role: str | None = None
+    """Who acted, and in which role."""
     shard: int = 0
     repeat: int = 1
     """How often the step happens, `every` so many minutes; `{n}` in case and data counts from `first`."""
@@ -194,6 +197,8 @@ def _event(number: int, step: Step) -> CanonicalEvent:
         subject=step.case,
         caseid=step.case,
         courtcode=step.court,
+        actorref=step.actor,
+        actorrole=step.role,
         data=step.data,
     )
 

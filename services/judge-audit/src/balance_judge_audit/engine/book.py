@@ -194,6 +194,7 @@ def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list
             add("then", spec.then)
             if persons:
                 add("list", persons.listed, persons.all_of, persons.added, persons.removed)
+                people("besides", persons.besides, people_paths(persons.besides))
         case Segregation():
             kind, judge = "segregation", patterns.compile_segregation(spec)
             add("act", spec.act, spec.person, *spec.not_in)
@@ -212,11 +213,11 @@ def _deadline_roles(spec: Deadline) -> list[Role]:
         roles.append(Role(role, each.event, each.where, f"deadline.{key}", named))
 
     for number, start in enumerate(spec.starts):
-        add("start", start, f"starts[{number}]", spec.limit.by)
+        add("start", start, f"starts[{number}]", spec.limit.by, spec.amount)
     for number, stop in enumerate(spec.stops):
         add("stop", stop, f"stops[{number}]")
     for number, end in enumerate(spec.ends):
-        add("end", end, f"ends[{number}]")
+        add("end", end, f"ends[{number}]", spec.amount)
         if end.final:
             add("final", end, f"ends[{number}]")
     for extension in spec.extended_by:

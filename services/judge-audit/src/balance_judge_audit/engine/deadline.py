@@ -7,7 +7,7 @@ grace. What is granted after the last day does not undo the breach: a limit can 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, cast
 
 from balance_chain.core.times import format_ms
@@ -43,6 +43,8 @@ class _Clock:
     key: Value = None
     changes: list[tuple[str, Fact]] = field(default_factory=list)
     close: tuple[str, Fact] | None = None
+    parts: list[Fact] = field(default_factory=list)
+    """Ends that do not reach the amount by themselves."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class _Count:
     """The last day so far and how it came about."""
 
     base: date
+    runs: date
+    """The first day that is counted: before it nothing can be excluded."""
     period: Period
     choice: str | None
     until: date | None = None
@@ -99,7 +103,8 @@ class _Judge:
         if period is None:
             # A procedure that the law gives no limit for here, as far as this rule knows: silence, not a guess.
             return None
-        count = _Count(first, period, choice)
+        runs = first if self._start_day == "same_day" else first + timedelta(days=1)
+        count = _Count(first, runs, period, choice)
         for role, fact in clock.changes:
             self._change(view, count, role, fact)
         day, excluded = self._last(count, calendar)
@@ -120,7 +125,10 @@ class _Judge:
             numbers["calendar"] = "provisional"
         if count.until is not None:
             numbers["extended_until"] = count.until.isoformat()
-        named = [("start", clock.start), *clock.changes]
+        if self._spec.amount is not None and clock.parts:
+            numbers["amount"] = _amount(self._spec, clock.start) or 0
+            numbers["ended"] = sum(_amount(self._spec, each) or 0 for each in clock.parts)
+        named = [("start", clock.start), *clock.changes, *(("end", each) for each in clock.parts)]
         if clock.close is not None:
             role, fact = clock.close
             if self._spec.minimum:
@@ -186,7 +194,7 @@ class _Judge:
 
 def _suspend(count: _Count, action: Value, spec: Suspension, on: date, key: str | None) -> None:
     if action in spec.stop:
-        count.intervals.append((key, Interval(max(on, count.base), None)))
+        count.intervals.append((key, Interval(max(on, count.runs), None)))
     elif action in spec.resume:
         # A resumption that names no suspension ends all of them. The day it names runs again.
         count.intervals = [
@@ -218,6 +226,20 @@ def _clocks(spec: Deadline, view: View) -> list[_Clock]:
     return clocks
 
 
+def _amount(spec: Deadline, fact: Fact) -> int | None:
+    value = fact.values.get(spec.amount or "")
+    return value if isinstance(value, int) else None
+
+
+def _reached(spec: Deadline, clock: _Clock, end: Fact) -> bool:
+    """Whether this end, with those before it, reaches the amount of the start; where one does not say, it does."""
+    wanted = _amount(spec, clock.start)
+    amounts = [_amount(spec, fact) for fact in (*clock.parts, end)]
+    if spec.amount is None or wanted is None or amounts[-1] is None:
+        return True
+    return sum(each or 0 for each in amounts) >= wanted
+
+
 def _plain(key: Value) -> str | int | None:
     return key if isinstance(key, str | int) else None
 
@@ -242,6 +264,8 @@ def _runs(spec: Deadline, view: View, by_role: Mapping[str, list[Fact]], key: Va
                 clocks.append(running)
         elif running is None:
             continue
+        elif role == "end" and not _reached(spec, running, fact):
+            running.parts.append(fact)
         elif role in ("stop", "end"):
             running.close = (role, fact)
             running = None

@@ -75,7 +75,8 @@ class Rebase(Base, frozen=True):
 class Deadline(Clause, frozen=True, kw_only=True):
     """Something must follow within a period of law; with `minimum` it must not follow before the period is over.
 
-    `restart`: a later start takes the place of the one that runs.
+    `restart`: a later start takes the place of the one that runs. `amount`: ends count together, and
+    what they sum up to must reach what the start says.
     """
 
     starts: tuple[Selector, ...]
@@ -90,6 +91,7 @@ class Deadline(Clause, frozen=True, kw_only=True):
     warn_before: str | None = None
     restart: bool = False
     minimum: bool = False
+    amount: str | None = None
 
 
 class ForbiddenTransition(Clause, frozen=True, kw_only=True):
@@ -108,13 +110,16 @@ class ForbiddenTransition(Clause, frozen=True, kw_only=True):
 
 
 class People(Base, frozen=True, kw_only=True):
-    """Who must have taken part: everyone of the standing list `all_of`, as later events change it."""
+    """Who must have taken part: everyone of the standing list `all_of`, as later events change it; and nobody else but
+    the people of `besides`, where that is said.
+    """
 
     present: str
     listed: tuple[Selector, ...]
     all_of: str
     added: str | None = None
     removed: str | None = None
+    besides: tuple[TeamSource, ...] = ()
 
 
 class Sequence(Clause, frozen=True, kw_only=True):
@@ -141,7 +146,8 @@ class Threshold(Clause, frozen=True, kw_only=True):
 
 class Segregation(Clause, frozen=True, kw_only=True):
     """Who acts must not be one of `not_in` (fields of the same event), nor among the people of the events `not_of`
-    with the same key; or must be one of the case's team.
+    with the same key; or must be one of the case's team. `registered`: only who has an identity of the register,
+    for two people may share a name.
     """
 
     act: tuple[Selector, ...]
@@ -149,6 +155,7 @@ class Segregation(Clause, frozen=True, kw_only=True):
     not_in: tuple[str, ...] = ()
     not_of: tuple[TeamSource, ...] = ()
     team: tuple[TeamSource, ...] = ()
+    registered: bool = False
 
 
 class Also(Base, frozen=True):

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from balance_chain.core.privacy import BYNAME_PREFIX
+
 from balance_judge_audit.engine.alerts import WHOLE_CASE, Episode
 from balance_judge_audit.engine.clauses import (
     Judge,
@@ -105,8 +107,8 @@ def compile_sequence(spec: Sequence, parameters: Parameters) -> Judge:
                 short = _short(spec.people, view, act)
                 if short is None or not view.absent(named_key(act), 0):
                     continue
-                panel, missing = short
-                numbers["missing"] = int(numbers.get("missing", 0)) + missing
+                panel, counts = short
+                numbers |= {name: int(numbers.get(name, 0)) + count for name, count in counts.items()}
                 bare += [*why, *panel, ("act", act)]
             elif within is not None:
                 late = _not_followed(spec, view, act, within)
@@ -139,8 +141,8 @@ def _not_followed(spec: Sequence, view: View, act: Fact, within: int) -> Named |
     return [] if view.absent(named_key(act), due) else None
 
 
-def _short(people: People, view: View, act: Fact) -> tuple[Named, int] | None:
-    """How many of the standing list do not take part in the act."""
+def _short(people: People, view: View, act: Fact) -> tuple[Named, dict[str, int]] | None:
+    """How many of the standing list do not take part in the act, and how many do who are not on it."""
     present = names_in(act.values.get(people.present))
     standing: set[str] = set()
     named: Named = []
@@ -157,8 +159,13 @@ def _short(people: People, view: View, act: Fact) -> tuple[Named, int] | None:
             named = [*named, ("list", fact)]
     if not standing or not present:
         return None
-    missing = len(standing - present)
-    return (named, missing) if missing else None
+    counts = {"missing": len(standing - present)}
+    if people.besides:
+        paths = people_paths(people.besides)
+        others = {name for fact in view.role("besides") for name in people_of(paths, fact)}
+        counts["outsiders"] = len(present - standing - others)
+    counts = {name: count for name, count in counts.items() if count}
+    return (named, counts) if counts else None
 
 
 def compile_threshold(spec: Threshold, parameters: Parameters) -> Judge:
@@ -192,6 +199,8 @@ def compile_segregation(spec: Segregation) -> Judge:
         team: set[str] | None = None
         for act in view.role("act"):
             people = names_in(act.values.get(spec.person))
+            if spec.registered:
+                people = {name for name in people if not name.startswith(BYNAME_PREFIX)}
             if not people or reasons(spec, view, act) is None:
                 continue
             if any(people & names_in(act.values.get(path)) for path in spec.not_in):
