@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format chaos fuzz bench mutate conformance lock clean
+.PHONY: help setup demo test lint format chaos fuzz bench bench-scale mutate conformance lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +49,11 @@ chaos: $(STAMP) ## kill, freeze, cut off and repeat everything under load; ROUND
 fuzz: $(STAMP) ## bad input over HTTP and Kafka; CASES=200000 SEED=1
 	@BALANCE_FUZZ_CASES=$(CASES) BALANCE_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/security/test_fuzz.py $(ARGS)
 
-bench: $(STAMP) ## CPU time an event in each stage; BENCH=short for a quick look
-	@$(BIN)/python bench/pipeline.py --cases $(if $(filter short,$(BENCH)),200,2000)
+bench: $(STAMP) ## speed beside other logs and stores, by ratio and CPU; BENCH=short, ARGS="--only append"
+	@$(BIN)/python bench --length $(if $(filter short,$(BENCH)),short,full) $(ARGS)
+
+bench-scale: $(STAMP) ## what grows: up to a million events through the whole system
+	@$(BIN)/python bench --length scale $(ARGS)
 
 mutate: $(STAMP) ## break each invariant by its kept patch: the named test must fail; ARGS="7- notary" for some
 	@$(BIN)/python tools/mutate.py $(ARGS)

@@ -2,7 +2,8 @@
 
     python bench/sealer_backlog.py [--events N] [--rounds N] [--kafka HOST:PORT]
 
-Needs a running Kafka (`BALANCE_KAFKA` or --kafka); makes topics of its own and deletes them. Each round measures both
+Starts a Kafka of its own, or takes a running one (`BALANCE_KAFKA` or --kafka): it makes topics there and deletes
+them. Each round measures both
 in turn; CPU is this process's user and system time alone. Writes build/reports/sealer_backlog.json.
 """
 
@@ -35,6 +36,7 @@ from balance_sealer.sealer import Sealer
 from balance_sealer.settings import SealerSettings
 from balance_verify.entry import GenesisHeader
 from balance_verify.keyset import KeyHistory
+from started import bench_stack
 
 ORIGIN = "bench.example/balance-chain/1"
 EVENT_BYTES = 350
@@ -152,10 +154,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kafka", default=os.environ.get("BALANCE_KAFKA", "127.0.0.1:19092"))
+    parser.add_argument("--kafka", default=os.environ.get("BALANCE_KAFKA"))
     arguments = parser.parse_args()
+
+    async def run() -> dict[str, object]:
+        if arguments.kafka:
+            return await measure(arguments.kafka, arguments.events, arguments.rounds)
+        with tempfile.TemporaryDirectory(prefix="bc-", dir="/tmp") as folder:
+            async with bench_stack(Path(folder)) as stack:
+                await stack.start_servers()
+                return await measure(stack.settings.kafka, arguments.events, arguments.rounds)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        report = runner.run(measure(arguments.kafka, arguments.events, arguments.rounds))
+        report = runner.run(run())
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     for line in report["rows"]:
