@@ -1,4 +1,4 @@
-"""`balance-judge-audit worker | api | migrate`: the entry points of the service."""
+"""`balance-judge-audit worker | shadow | api | migrate`: the entry points of the service."""
 
 import argparse
 import asyncio
@@ -8,7 +8,7 @@ from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.health import serve_app
 from balance_chain.runtime.service import Service, run
 
-from balance_judge_audit.settings import ApiSettings, AuditSettings, WorkerSettings
+from balance_judge_audit.settings import ApiSettings, AuditSettings, ShadowSettings, WorkerSettings
 
 PACKAGE = "balance_judge_audit"
 
@@ -18,11 +18,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="balance-judge-audit", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("worker", help="apply the rule book to the sealed stream")
+    commands.add_parser("shadow", help="apply the rules on trial beside it; nothing of theirs is published")
     commands.add_parser("api", help="serve alerts, the rule book, the stream and the page")
     commands.add_parser("migrate", help="bring the database schema up to date, then end")
     command = parser.parse_args().command
     if command == "worker":
         sys.exit(_worker())
+    if command == "shadow":
+        sys.exit(_shadow())
     if command == "api":
         sys.exit(_api())
     asyncio.run(_migrate(AuditSettings()))
@@ -38,6 +41,17 @@ def _worker() -> int:
         await run_worker(settings, service)
 
     return run("judge-audit-worker", settings, work)
+
+
+def _shadow() -> int:
+    from balance_judge_audit.shadow import run_shadow
+
+    settings = ShadowSettings()
+
+    async def work(service: Service) -> None:
+        await run_shadow(settings, service)
+
+    return run("judge-audit-shadow", settings, work)
 
 
 def _api() -> int:

@@ -23,9 +23,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from balance_judge_audit import page, queries
 from balance_judge_audit.backtest.api import add_backtest
 from balance_judge_audit.engine.model import Rule
-from balance_judge_audit.loading import load_book
+from balance_judge_audit.loading import load_book, load_trial
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
+from balance_judge_audit.rulepages import add_rule_pages
 from balance_judge_audit.settings import ApiSettings
 
 STREAM_BATCH: Final = 100
@@ -114,6 +115,7 @@ class Status(BaseModel):
 def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> FastAPI:
     """The application; `stop` ends open streams."""
     book = load_book(settings)
+    trial = load_trial(settings)
     shared: dict[str, Pool] = {}
 
     @contextlib.asynccontextmanager
@@ -227,6 +229,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         return EventSourceResponse(events(), ping=PING_SECONDS)
 
     page.add_pages(app, book, pool, settings)
+    add_rule_pages(app, book, trial, pool, settings)
     return app
 
 

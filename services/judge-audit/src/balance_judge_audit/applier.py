@@ -25,6 +25,7 @@ from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
 from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
 from balance_judge_audit.life.keeper import LifeKeeper
+from balance_judge_audit.projecting import project
 from balance_judge_audit.repository import Connection, Pool, Unreadable
 
 SILENT_SECONDS: Final = 5.0
@@ -132,6 +133,7 @@ class Applier:
             await repository.hold_across(connection, self._shard, before, result.across)
             await repository.say(connection, result.revisions)
             await self._life.take(connection, result.noted, result.revisions)
+            await project(connection, self._shard, incoming)
             if unreadable:
                 await repository.note_unreadable(connection, self._shard, unreadable)
             hit("audit-before-commit")

@@ -18,6 +18,13 @@ def load_book(settings: AuditSettings) -> RuleBook:
     return rulebook.load(settings.rules or data_dir("rules"), event_schemas(), int(settings.lateness_seconds * 1000))
 
 
+def load_trial(settings: AuditSettings) -> RuleBook | None:
+    """The rules on trial, where there are any."""
+    if settings.shadow_rules is None:
+        return None
+    return rulebook.load(settings.shadow_rules, event_schemas(), int(settings.lateness_seconds * 1000))
+
+
 def event_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of each event type."""
     return {name: dict(kind.schema) for name, kind in Catalogue.load(data_dir("catalogue")).types.items()}

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 from aiokafka import AIOKafkaProducer
+from balance_chain.core.data import data_dir
 from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS
 from balance_chain.runtime.db import BROKEN
@@ -24,9 +25,10 @@ from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.telemetry import TRACEPARENT
 
-from balance_judge_audit import metrics, repository
+from balance_judge_audit import metrics, repository, rulebook
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.repository import Outgoing, Pool
+from balance_judge_audit.ruleannouncer import RuleAnnouncer
 from balance_judge_audit.settings import WorkerSettings
 
 BATCH: Final = 200
@@ -44,17 +46,20 @@ _revision: Final = msgspec.json.Decoder(Revision)
 
 
 async def drain(settings: WorkerSettings, pool: Pool, health: Health, stop: asyncio.Event) -> None:
-    """Both ways out, until stopped; each goes on by itself when what it needs is back."""
+    """All ways out, until stopped; each goes on by itself when what it needs is back."""
     sender = TopicSender(settings, pool)
     gateway = GatewaySender(settings, pool)
+    rules = RuleAnnouncer(settings, pool, rulebook.fingerprints(settings.rules or data_dir("rules")))
     try:
         await asyncio.gather(
             _loop("alerts to topic", sender.step, settings, health, stop),
             _loop("alerts to gateway", gateway.step, settings, health, stop),
+            _loop("rule changes to gateway", rules.step, settings, health, stop),
         )
     finally:
         await sender.close()
         await gateway.close()
+        await rules.close()
 
 
 async def _loop(

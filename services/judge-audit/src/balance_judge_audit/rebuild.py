@@ -39,6 +39,7 @@ TABLES: Final = (
     "unreadable",
     "alert_act",
     "alert_life",
+    "rule_change",
 )
 READ_SECONDS: Final = 0.5
 

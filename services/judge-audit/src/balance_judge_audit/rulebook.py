@@ -4,6 +4,7 @@ catalogue, then compiled.
 What is wrong is a RuleFileError that names the file and the key.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 from balance_chain.core.catalogue_files import CatalogueError, read_yaml
+from balance_chain.core.data import data_dir
 
 from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.conditions import RuleError
 from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.modelparts import ANY_TYPE
 from balance_judge_audit.engine.statement import unknown_names
+from balance_judge_audit.rulechanges import Version
 from balance_judge_audit.ruleplaces import alert_cycle, line_of
 
 SCHEMA: Final = "rule.schema.json"
@@ -55,7 +58,7 @@ def _problems(directory: Path, types: dict[str, dict[str, Any]] | None) -> list[
     found: list[RuleFileError] = []
     rules: list[Rule] = []
     for path in rule_files(directory):
-        faults, rule = _read(path, directory / SCHEMA)
+        faults, rule = _read(path, _schema_of(directory))
         if rule is not None:
             if rule.id != path.stem:
                 faults.append(
@@ -87,13 +90,13 @@ def load(directory: Path, types: dict[str, dict[str, Any]] | None = None, latene
     """The compiled book; the first problem, if there is any, is raised."""
     for problem in problems(directory, types):
         raise problem
-    read = (_read(path, directory / SCHEMA)[1] for path in rule_files(directory))
+    read = (_read(path, _schema_of(directory))[1] for path in rule_files(directory))
     return compile_book((rule for rule in read if rule is not None), lateness_ms)
 
 
 def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) -> Rule:
     """The rule in one file, by the schema of a directory of rules; its first problem, if there is any, is raised."""
-    faults, rule = _read(path, schema_from / SCHEMA)
+    faults, rule = _read(path, _schema_of(schema_from))
     if rule is not None:
         faults = [*_compile_alone(path.name, rule), *_names(path.name, rule, types)]
     for each in faults:
@@ -102,9 +105,24 @@ def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) ->
     return rule
 
 
+def fingerprints(directory: Path) -> dict[str, Version]:
+    """Each rule of a directory by its version and the SHA-256 of its file."""
+    found: dict[str, Version] = {}
+    for path in rule_files(directory):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[path.stem] = Version(str(read_yaml(path)["version"]), digest)
+    return found
+
+
 def rule_files(directory: Path) -> list[Path]:
     """The rule files of a directory, in order."""
     return sorted(directory.glob("R*.yaml"))
+
+
+def _schema_of(directory: Path) -> Path:
+    """The directory's own schema, else that of the rules that are installed."""
+    own = directory / SCHEMA
+    return own if own.is_file() else data_dir("rules") / SCHEMA
 
 
 def _read(path: Path, schema_path: Path) -> tuple[list[RuleFileError], Rule | None]:

@@ -20,6 +20,15 @@ class AuditSettings(CommonSettings):
         "urn:balance-demo:judge-audit", description="URI under which alerts, and acts on them, are sent as events."
     )
     rules: Path | None = Field(None, description="Directory of the rule book; none: the one that is installed.")
+    shadow_rules: Path | None = Field(
+        None,
+        description="Directory of rules on trial, judged beside the live ones, never published; none: no trial.",
+    )
+
+    @property
+    def shadow_schema(self) -> str:
+        """PostgreSQL schema of the rules on trial."""
+        return self.audit_schema + "_shadow"
 
 
 class WorkerSettings(AuditSettings):
@@ -48,6 +57,12 @@ class WorkerSettings(AuditSettings):
             return path.read_text(encoding="utf-8").strip() or None
         except OSError:
             return None
+
+
+class ShadowSettings(WorkerSettings):
+    """Settings of `balance-judge-audit shadow`."""
+
+    health_port: int = Field(8089, ge=0, description="Port of /livez, /readyz and /metrics.")
 
 
 class ApiSettings(AuditSettings):

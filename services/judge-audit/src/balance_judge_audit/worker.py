@@ -46,23 +46,26 @@ _log: Final = get_logger("balance_judge_audit.worker")
 _tracer: Final = tracer("balance_judge_audit")
 
 
-async def run_worker(settings: WorkerSettings, service: Service) -> None:
-    """Carries and applies until stopped; then finishes the batch in hand and leaves the group."""
+async def run_worker(settings: WorkerSettings, service: Service, *, sends: bool = True) -> None:
+    """Carries and applies until stopped; then finishes the batch in hand and leaves the group. One that does not send
+    keeps to itself what it says.
+    """
     book = load_book(settings)
     pool = await connect(settings, settings.audit_schema)
     try:
-        await _Worker(settings, service, book, pool).run()
+        await _Worker(settings, service, book, pool, sends).run()
     finally:
         await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
 
 
 class _Worker:
-    def __init__(self, settings: WorkerSettings, service: Service, book: RuleBook, pool: Pool) -> None:
+    def __init__(self, settings: WorkerSettings, service: Service, book: RuleBook, pool: Pool, sends: bool) -> None:
         self._settings = settings
         self._stop = service.stop
         self._health: Health = service.health
         self._book = book
         self._pool = pool
+        self._sends = sends
         self._places = PlaceFinder(Courts.load(data_dir("catalogue")))
         self._appliers: dict[int, Applier] = {}
         self._hand = asyncio.Lock()
@@ -77,7 +80,8 @@ class _Worker:
         self._health.problem(STREAM, "not yet a member of the group")
         self._health.add_check("database", lambda: database_problems(self._pool))
         self._health.add_check("topics", lambda: topic_problems(self._settings))
-        sending = asyncio.ensure_future(drain(self._settings, self._pool, self._health, self._stop))
+        work = drain(self._settings, self._pool, self._health, self._stop) if self._sends else self._stop.wait()
+        sending: asyncio.Future[Any] = asyncio.ensure_future(work)
         try:
             await self._app.start()
             await self._watch(sending)
@@ -87,7 +91,7 @@ class _Worker:
             await self._app.stop()
             await sending
 
-    async def _watch(self, sending: "asyncio.Future[None]") -> None:
+    async def _watch(self, sending: "asyncio.Future[Any]") -> None:
         while not await pause(self._stop, WATCH_SECONDS):
             self._health.progress("worker")
             if self._app.should_stop or self._app.crashed:

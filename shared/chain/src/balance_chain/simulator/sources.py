@@ -148,7 +148,9 @@ _DEFINITIONS: Final = (
         ),
         ("*",),
     ),
-    _Definition(JUDGE_AUDIT, "审判监督引擎", "Judge-audit engine", _types("alert: raised closed"), ("*",)),
+    _Definition(
+        JUDGE_AUDIT, "审判监督引擎", "Judge-audit engine", _types("alert: raised closed", "rule: changed"), ("*",)
+    ),
     _Definition(
         VISITOR,
         "体验者",
