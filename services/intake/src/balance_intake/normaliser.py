@@ -105,7 +105,8 @@ class ShardNormaliser:
         writer = TailWriter(self._settings, self._settings.topic(EVENTS), shard)
         try:
             position = self._position(shard, await writer.open())
-            async with PartitionReader(self._settings, self._settings.topic(RAW), shard, position) as reader:
+            pace = self._settings.gather_ms / 1000
+            async with PartitionReader(self._settings, self._settings.topic(RAW), shard, position, pace) as reader:
                 begin = await reader.begin_offset()
                 if begin > position:
                     raise RawGone(

@@ -9,6 +9,7 @@ wall clock decides no more than when to look, because a ledger that has stopped 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from balance_chain.core.errors import BalanceError
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.partition import partition_for
 from balance_chain.core.topics import ALERTS, BLOCKS, CHECKPOINTS, EVENTS
-from balance_chain.runtime.db import BROKEN
+from balance_chain.runtime.db import BROKEN, session
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import TopicReader, end_producer, in_time, topic_ends
 from balance_chain.runtime.keywatch import KeyWatch
@@ -55,32 +56,36 @@ async def has_begun(settings: CommonSettings) -> bool:
 class SealFollower:
     """Reads events and blocks of every shard from where the tables stand; an async context manager."""
 
-    def __init__(self, settings: CommonSettings, connection: Connection, log_key: VerifierKey) -> None:
+    def __init__(
+        self, settings: CommonSettings, connection: Connection, log_key: VerifierKey, pace_seconds: float = 0.0
+    ) -> None:
+        """`pace_seconds`: least time between two looks once it has read to the end (TopicReader)."""
         self._settings = settings
         self._connection = connection
         self._keys = KeyWatch(settings, log_key)
+        self._pace = pace_seconds
         self._shards: dict[int, ShardSeals] = {}
+        self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> SealFollower:
-        await self._keys.refresh()
-        shards = range(self._settings.partitions)
-        states = [await receiptstore.load(self._connection, shard) for shard in shards]
-        origin = self._settings.origin
-        self._shards = {each.shard: ShardSeals(each, origin, self._sealers) for each in states}
-        topic = self._settings.topic
-        self._blocks = TopicReader(self._settings, topic(BLOCKS), {each.shard: each.blocks_next for each in states})
-        self._events = TopicReader(self._settings, topic(EVENTS), {each.shard: each.next_offset for each in states})
-        await self._blocks.open()
-        try:
-            await self._events.open()
-        except BaseException:
-            await self._blocks.close()
-            raise
+        async with contextlib.AsyncExitStack() as opened:
+            await opened.enter_async_context(self._keys)
+            await self._keys.refresh()
+            states = [await receiptstore.load(self._connection, n) for n in range(self._settings.partitions)]
+            origin = self._settings.origin
+            self._shards = {each.shard: ShardSeals(each, origin, self._sealers) for each in states}
+            self._blocks = self._reader(BLOCKS, {each.shard: each.blocks_next for each in states})
+            self._events = self._reader(EVENTS, {each.shard: each.next_offset for each in states})
+            await opened.enter_async_context(self._blocks)
+            await opened.enter_async_context(self._events)
+            self._open = opened.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._blocks.close()
-        await self._events.close()
+        await self._open.aclose()
+
+    def _reader(self, topic: str, starts: dict[int, int]) -> TopicReader:
+        return TopicReader(self._settings, self._settings.topic(topic), starts, self._pace)
 
     def _sealers(self, shard: int, height: int) -> tuple[VerifierKey, ...]:
         return self._keys.history.sealers(shard, height)
@@ -136,7 +141,7 @@ class ReceiptKeeper:
         """Until stopped; whatever is away, it goes on by itself when that is back."""
         while not stop.is_set():
             try:
-                async with self.pool.acquire(timeout=self.settings.database_timeout_seconds) as connection:
+                async with session(self.pool, self.settings.database_timeout_seconds) as connection:
                     while not await receiptstore.try_lock(connection):
                         self.health.problem(PART, None)
                         if await pause(stop, STANDBY_SECONDS):
@@ -154,7 +159,8 @@ class ReceiptKeeper:
             await self._judge(connection, self.clock())
             if await pause(stop, settings.receipt_check_seconds):
                 return
-        async with SealFollower(settings, connection, self.keys.log_vkey) as follower:
+        pace = settings.receipt_poll_seconds
+        async with SealFollower(settings, connection, self.keys.log_vkey, pace) as follower:
             look = 0.0
             while not stop.is_set():
                 busy = await follower.turn(settings.receipt_poll_seconds)

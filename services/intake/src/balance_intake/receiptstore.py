@@ -66,10 +66,14 @@ async def load(connection: Connection, shard: int) -> SealedShard:
 async def save(
     connection: Connection, moves: Sequence[tuple[SealedShard, SealedShard]], batches: Sequence[SealedBatch]
 ) -> None:
-    """Keep what was sealed, and move each shard (from, to), in one transaction; `FollowerMoved` where another did."""
+    """Keep what was sealed, and move each shard (from, to), in one transaction; `FollowerMoved` where another did.
+
+    A projection with its position: what a dying server forgets of it is read from the log once more.
+    """
     names = SealedShard.__struct_fields__
     marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     async with connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit TO off")
         for before, after in moves:
             status = await connection.execute(
                 f"INSERT INTO sealed_shard ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (shard) DO UPDATE SET "  # noqa: S608
@@ -84,9 +88,10 @@ async def save(
             ("seal", Seal, [seal for batch in batches for seal in batch.seals]),
             ("rejected", SealedReject, [reject for batch in batches for reject in batch.rejects]),
         ):
-            await connection.copy_records_to_table(
-                table, columns=kind.__struct_fields__, records=map(msgspec.structs.astuple, rows)
-            )
+            if rows:
+                await connection.copy_records_to_table(
+                    table, columns=kind.__struct_fields__, records=map(msgspec.structs.astuple, rows)
+                )
 
 
 async def judge(connection: Connection, until: int, now: int) -> tuple[int, int, int]:

@@ -41,7 +41,7 @@ class GatewaySettings(IntakeSettings):
         30.0, ge=0, description="So long after a receipt's time it is looked at: a block is written after its time."
     )
     receipt_check_seconds: float = Field(5.0, gt=0, description="How often receipts that are due are looked at.")
-    receipt_poll_seconds: float = Field(0.5, gt=0, description="Longest wait for new blocks before looking again.")
+    receipt_poll_seconds: float = Field(0.5, gt=0, description="Wait for new blocks, and least time between two looks.")
     verifier_url: str = Field("http://127.0.0.1:8082", description="Verifier that links to proofs lead to.")
     retry_after_seconds: int = Field(2, gt=0, description="What Retry-After says when the gateway is full or waiting.")
 
@@ -52,5 +52,8 @@ class NormaliserSettings(IntakeSettings):
     genesis: bool = Field(False, description="An empty litigation.events may start at the beginning of raw.")
     batch_records: int = Field(2_000, gt=0, description="Raw records taken at once.")
     poll_seconds: float = Field(1.0, gt=0, description="Longest wait for raw records before looking at the clock.")
+    gather_ms: int = Field(
+        50, ge=0, description="Raw that was read to its end is read again so long after, at once only after a silence."
+    )
     tick_after_seconds: float = Field(30.0, gt=0, description="A raw partition idle for so long gets a tick.")
     behind_records: int = Field(100_000, gt=0, description="Raw records behind, above which /readyz says not ready.")

@@ -8,6 +8,7 @@ from balance_chain.core.data import data_dir
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.times import format_ms
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS
+from balance_chain.runtime.db import session
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.topics import TopicError, topic_problems
@@ -35,7 +36,7 @@ async def begin_ledger(
     problems = await topic_problems(settings)
     if problems:
         raise TopicError("topics", "; ".join(problems), "run balance-chain topics create")
-    async with pool.acquire(timeout=settings.database_timeout_seconds) as connection:
+    async with session(pool, settings.database_timeout_seconds) as connection:
         repository = GuardRepository(connection)
         begun = False
         if await repository.read() is None:

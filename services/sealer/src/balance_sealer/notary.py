@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS
-from balance_chain.runtime.db import BROKEN
+from balance_chain.runtime.db import BROKEN, session
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import TopicReader
 from balance_chain.runtime.killpoints import hit
@@ -80,7 +80,7 @@ class Notary:
         while not stop.is_set():
             started = time.monotonic()
             try:
-                async with pool.acquire(timeout=self._settings.database_timeout_seconds) as connection:
+                async with session(pool, self._settings.database_timeout_seconds) as connection:
                     await self._turn(GuardRepository(connection), cosigning, stop)
             except NotaryRefusal as refusal:
                 self._health.problem(PART, str(refusal))

@@ -38,7 +38,7 @@ class GuardRepository:
     async def acquire(self, lease_seconds: float) -> bool:
         """Whether this connection now holds the lock. A holder silent for the lease is cut off by PostgreSQL.
 
-        The pool gives lock and time limit back when it takes the connection back.
+        Both end with the connection's `session`.
         """
         held = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", NOTARY_LOCK)
         if held:

@@ -35,6 +35,8 @@ from balance_sealer.settings import SealerSettings
 GROUP = "balance-sealer"
 IDLE_SECONDS = 1.0
 WALK_BACK_RECORDS = 8
+LEAST_WAIT = 0.25
+"""Part of the longest wait that a block stays open whatever its first event's age, and between two looks for more."""
 WATCH_SECONDS = 2.0
 """Time between two looks for a new key set or the log's end."""
 
@@ -67,16 +69,15 @@ class Sealer:
         writer = TailWriter(self._settings, self._settings.topic(BLOCKS), shard)
         try:
             covered = await read_covered(self._settings, self._log_key)
-            watch = KeyWatch(self._settings, self._log_key)
-            history = await watch.refresh()
-            chain = await self._open(writer, covered, history, shard)
-            key = self._key_for(history, chain)
-            metrics.HEIGHT.labels(str(shard)).set(chain.height)
-            _log.info("shard_opened", shard=shard, height=chain.height, next_offset=chain.next_offset)
-            async with PartitionReader(
-                self._settings, self._settings.topic(EVENTS), shard, chain.next_offset
-            ) as reader:
-                await self.seal_chain(chain, reader, writer, key, watch)
+            async with KeyWatch(self._settings, self._log_key) as watch:
+                history = await watch.refresh()
+                chain = await self._open(writer, covered, history, shard)
+                key = self._key_for(history, chain)
+                metrics.HEIGHT.labels(str(shard)).set(chain.height)
+                _log.info("shard_opened", shard=shard, height=chain.height, next_offset=chain.next_offset)
+                topic, pace = self._settings.topic(EVENTS), self._settings.max_wait_ms / 1000 * LEAST_WAIT
+                async with PartitionReader(self._settings, topic, shard, chain.next_offset, pace) as reader:
+                    await self.seal_chain(chain, reader, writer, key, watch)
         finally:
             await writer.close()
 
@@ -181,7 +182,7 @@ class Sealer:
                 if records:
                     _check_contiguous(records, chain.next_offset + len(pending), chain.shard)
                     if not pending:
-                        due = time.monotonic() + limits.max_wait_ms / 1000
+                        due = self._due(records[0])
                     pending += records
                     held_bytes += sum([len(record.value) for record in records])
                 full = len(pending) >= limits.max_events or held_bytes >= limits.max_bytes
@@ -198,7 +199,7 @@ class Sealer:
                     chain.extend(block.header, block.entry)
                     del pending[:count]
                     held_bytes = sum([len(record.value) for record in pending])
-                    due = time.monotonic() + limits.max_wait_ms / 1000
+                    due = self._due(pending[0]) if pending else 0.0
                 if on_its_way is not None and (not full or on_its_way.done()):
                     await on_its_way
                     on_its_way, sealed = None, chain.next_offset
@@ -210,6 +211,12 @@ class Sealer:
             if on_its_way is not None:
                 on_its_way.cancel()
                 await asyncio.wait({on_its_way})
+
+    def _due(self, first: ConsumerRecord) -> float:
+        """When the block that begins with this event closes: its stamp is the broker's time of its raw record."""
+        longest = self._settings.max_wait_ms
+        left: int = longest - (self._clock() - first.timestamp)
+        return time.monotonic() + min(max(left, longest * LEAST_WAIT), longest) / 1000
 
     def _build(self, chain: BlockChain, records: list[ConsumerRecord], key: SigningKey) -> SealedBlock:
         values = [record.value for record in records]

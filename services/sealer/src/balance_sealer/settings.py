@@ -14,7 +14,11 @@ class SealerSettings(CommonSettings):
     max_bytes: int = Field(
         4 * 1024 * 1024, ge=1, description="A block closes before its events pass so many bytes (one always fits)."
     )
-    max_wait_ms: int = Field(500, ge=0, description="A block closes so long after its first event was read.")
+    max_wait_ms: int = Field(
+        500,
+        ge=0,
+        description="A block closes so long after its first event came to raw, and a quarter of it after it was read.",
+    )
     ready_behind: int = Field(
         100_000, ge=0, description="Behind its input by more records than this, the process is not ready."
     )

@@ -77,15 +77,17 @@ class LogWorker:
         if isinstance(covered, Skipped):
             await self._skip(covered)
             return
-        entries: list[bytes] = []
-        for shard, first, last in covered:
-            got = await self._wait_for(shard, first, last, stop)
-            if stop.is_set():
-                return
-            if len(got) < last - first + 1:
-                await self._skip(self._check.never_came(self.state, opened, shard, first + len(got) - 1))
-                return
-            entries += got
+        entries = await self._repository.all_entries(covered)
+        if len(entries) < sum(last - first + 1 for _, first, last in covered):
+            entries = []
+            for shard, first, last in covered:
+                got = await self._wait_for(shard, first, last, stop)
+                if stop.is_set():
+                    return
+                if len(got) < last - first + 1:
+                    await self._skip(self._check.never_came(self.state, opened, shard, first + len(got) - 1))
+                    return
+                entries += got
         await self._commit(self._check.take(self.state, opened, entries), covered)
 
     async def _wait_for(self, shard: int, first: int, last: int, stop: asyncio.Event) -> list[bytes]:

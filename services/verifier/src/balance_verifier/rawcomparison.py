@@ -21,6 +21,7 @@ RAW_GENERATION: Final = 0
 """The generation of the raw topic that is there to read."""
 
 READ_RECORDS: Final = 5000
+PATIENCE_SECONDS: Final = 0.2
 
 
 class RawComparison:
@@ -56,12 +57,17 @@ class RawComparison:
             return []
         found: list[Finding] = []
         last = max(due)
-        end = await self._reader.end_offset()
-        for rawpos in [rawpos for rawpos in due if rawpos >= end]:
-            row = due.pop(rawpos)
-            found.append(self._finding("raw_missing", row, f"a raw offset below {end}", f"raw offset {rawpos}"))
-        while self._next <= min(last, end - 1):
-            records = await self._reader.read(READ_RECORDS, self._wait)
+        while self._next <= last:
+            # A raw record is written before its event: it comes at once, or the end says that it is not there.
+            records = await self._reader.read(READ_RECORDS, PATIENCE_SECONDS)
+            if not records:
+                end = await self._reader.end_offset()
+                for row in [due[rawpos] for rawpos in due if rawpos >= end]:
+                    found.append(
+                        self._finding("raw_missing", row, f"a raw offset below {end}", f"raw offset {row.rawpos}")
+                    )
+                last = min(last, end - 1)
+                records = await self._reader.read(READ_RECORDS, self._wait) if self._next <= last else []
             if not records:
                 break
             for record in records:

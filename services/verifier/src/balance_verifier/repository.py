@@ -7,7 +7,7 @@ committed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +26,15 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 _SHARD_COLUMNS = ShardState.__struct_fields__
 _LOG_COLUMNS = LogState.__struct_fields__
+_PLACE_BLOCKS = """
+UPDATE block b SET log_index = t.index + b.height - t.first
+FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) AS t (shard, first, last, index)
+WHERE b.shard = t.shard AND b.height BETWEEN t.first AND t.last
+"""
+_ENTRIES = """
+SELECT b.entry FROM unnest($1::int[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS t (shard, first, last, place)
+JOIN block b ON b.shard = t.shard AND b.height BETWEEN t.first AND t.last ORDER BY t.place, b.height
+"""
 
 
 @dataclass
@@ -105,20 +114,20 @@ class Repository:
         """
         before = batch.before
         async with self._transaction() as connection:
-            if await connection.fetchval("SELECT cardinality(keys) FROM log") > len(keys.sets) - 1:
-                raise PositionMoved(f"shard {before.shard}", "has been read by old keys", "load the state again")
             moved = await connection.execute(
                 f"UPDATE shard SET ({', '.join(_SHARD_COLUMNS)}) = ({_marks(len(_SHARD_COLUMNS))}) "  # noqa: S608
                 f"WHERE shard = $1 AND events_next = ${len(_SHARD_COLUMNS) + 1} "
-                f"AND blocks_next = ${len(_SHARD_COLUMNS) + 2}",
+                f"AND blocks_next = ${len(_SHARD_COLUMNS) + 2} "
+                f"AND (SELECT cardinality(keys) FROM log) <= ${len(_SHARD_COLUMNS) + 3}",
                 *msgspec.structs.astuple(after),
                 before.events_next,
                 before.blocks_next,
+                len(keys.sets) - 1,
             )
             if moved != "UPDATE 1":
                 raise PositionMoved(
                     f"shard {before.shard}",
-                    f"is no longer at events {before.events_next}, blocks {before.blocks_next}",
+                    f"is no longer at events {before.events_next}, blocks {before.blocks_next}, or old keys judged",
                     "load the state again",
                 )
             await self._copy(connection, "event", EventRow, batch.events)
@@ -143,16 +152,8 @@ class Repository:
                 records=[msgspec.structs.astuple(node) for node in advance.nodes],
                 timeout=self._timeout,
             )
-            index = advance.first_index
-            for shard, first, last in covered:
-                await connection.execute(
-                    "UPDATE block SET log_index = height - $2 + $4 WHERE shard = $1 AND height BETWEEN $2 AND $3",
-                    shard,
-                    first,
-                    last,
-                    index,
-                )
-                index += last - first + 1
+            if covered:
+                await connection.execute(_PLACE_BLOCKS, *zip(*_places(covered, advance.first_index), strict=True))
             if advance.state.keys != before.keys:
                 await undo_blocks(connection, history_of(advance.state))
 
@@ -166,6 +167,11 @@ class Repository:
         """Keep findings that come with no move of a position."""
         async with self._transaction() as connection:
             await self._insert_findings(connection, found)
+
+    async def all_entries(self, covered: Sequence[tuple[int, int, int]]) -> list[bytes]:
+        """The entries of (shard, first height, last height) each, in that order; fewer where some are not there yet."""
+        rows = await self._pool.fetch(_ENTRIES, *zip(*covered, strict=True)) if covered else []
+        return [row["entry"] for row in rows]
 
     async def entries(self, shard: int, first: int, last: int) -> list[bytes]:
         """The entries of recomputed blocks, by height; fewer than asked for where they are not there yet."""
@@ -265,6 +271,13 @@ class Repository:
         )
         if moved != "UPDATE 1":
             raise PositionMoved("log", f"is no longer at checkpoint record {before.next}", "load the state again")
+
+
+def _places(covered: Sequence[tuple[int, int, int]], index: int) -> Iterator[tuple[int, int, int, int]]:
+    """(shard, first height, last height, index in the log of the first) of each run of blocks."""
+    for shard, first, last in covered:
+        yield shard, first, last, index
+        index += last - first + 1
 
 
 def _marks(count: int) -> str:

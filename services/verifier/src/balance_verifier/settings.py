@@ -21,6 +21,9 @@ class WorkerSettings(CommonSettings):
     verifier_poll_seconds: float = Field(
         default=0.5, gt=0, description="Longest wait for new records before looking at the other topic, in seconds."
     )
+    verifier_gather_ms: int = Field(
+        default=250, ge=0, description="Blocks that were read to their end are read again so long after."
+    )
     verifier_behind_records: int = Field(
         default=100_000, ge=0, description="Event records of a shard not yet taken above which it is not ready."
     )

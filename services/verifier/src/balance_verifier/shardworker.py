@@ -82,9 +82,10 @@ class ShardWorker:
             blocks_topic=BLOCKS,
         )
         self._blocks.clear()
+        pace = settings.verifier_gather_ms / 1000
         async with (
             PartitionReader(settings, settings.topic(EVENTS), self._shard, state.events_next) as events,
-            PartitionReader(settings, settings.topic(BLOCKS), self._shard, state.blocks_next) as blocks,
+            PartitionReader(settings, settings.topic(BLOCKS), self._shard, state.blocks_next, pace) as blocks,
             RawComparison(settings, self._shard, state.rawpos + 1) as raw,
         ):
             while not stop.is_set():
@@ -100,21 +101,22 @@ class ShardWorker:
         self, check: ShardCheck, events: PartitionReader, blocks: PartitionReader, raw: RawComparison
     ) -> None:
         settings = self._settings
-        started = time.monotonic()
         batch = ShardBatch(before=check.state())
-        # Blocks trail events; so whichever is behind is read, and a wait is only ever for one of them.
-        room = settings.verifier_ahead_events - check.pending
-        records = await self._read_events(events, room, needed=bool(self._blocks))
-        halting = self._take_events(check, batch, records)
-        if len(self._blocks) < settings.verifier_batch_blocks:
-            wait = 0.0 if records else settings.verifier_poll_seconds
-            self._blocks += await blocks.read(settings.verifier_batch_blocks, wait)
-        outcome = self._take_blocks(check, batch, keys_current=False)
-        if isinstance(outcome, Unrecognised):
-            # Whatever key set came before the blocks in hand is on the topic by now.
-            await self._watch.refresh()
-            outcome = self._take_blocks(check, batch, keys_current=True)
-        if isinstance(outcome, Waiting) and not records:
+        # Blocks trail events: one that is there names events that are, so that one commit takes in both.
+        if not self._blocks:
+            self._blocks += await blocks.read(settings.verifier_batch_blocks, settings.verifier_poll_seconds)
+        started = time.monotonic()
+        outcome, halting = await self._take_blocks(check, batch), None
+        while halting is None and not isinstance(outcome, Finding):
+            ahead, taken = check.pending, len(batch.events)
+            room = min(settings.verifier_ahead_events - ahead, settings.verifier_batch_events - taken)
+            wait = settings.verifier_poll_seconds if isinstance(outcome, Waiting) else 0.0
+            records = await events.read(room, wait) if room > 0 else []
+            if not records:
+                break
+            halting = self._take_events(check, batch, records)
+            outcome = await self._take_blocks(check, batch)
+        if isinstance(outcome, Waiting) and not batch.events:
             missing = await self._missing_events(outcome.needs, events)
             batch.findings += [missing] if missing else []
             halting = halting or missing
@@ -141,12 +143,6 @@ class ShardWorker:
         if halting is not None:
             raise Halted(halting)
 
-    async def _read_events(self, events: PartitionReader, room: int, *, needed: bool) -> list[ConsumerRecord]:
-        most = min(room, self._settings.verifier_batch_events)
-        if most <= 0:
-            return []
-        return await events.read(most, self._settings.verifier_poll_seconds if needed else 0.0)
-
     def _take_events(self, check: ShardCheck, batch: ShardBatch, records: list[ConsumerRecord]) -> Finding | None:
         for record in records:
             taken = check.take_event(record.offset, record.value or b"", batch.findings)
@@ -157,10 +153,18 @@ class ShardWorker:
             batch.digests += digests
         return None
 
-    def _take_blocks(
+    async def _take_blocks(self, check: ShardCheck, batch: ShardBatch) -> Finding | Waiting | Unrecognised | None:
+        """Takes blocks until there are no more, one must wait for events, or one halts the shard."""
+        outcome = self._take_known(check, batch, keys_current=False)
+        if isinstance(outcome, Unrecognised):
+            # Whatever key set came before the blocks in hand is on the topic by now.
+            await self._watch.refresh()
+            outcome = self._take_known(check, batch, keys_current=True)
+        return outcome
+
+    def _take_known(
         self, check: ShardCheck, batch: ShardBatch, *, keys_current: bool
     ) -> Finding | Waiting | Unrecognised | None:
-        """Takes blocks until there are no more, one must wait for events, or one halts the shard."""
         while self._blocks:
             record = self._blocks[0]
             outcome = check.take_block(record.offset, record.value or b"", keys_current=keys_current)

@@ -1,9 +1,10 @@
 """PostgreSQL as every service uses it: one pool with time limits, one schema, migrations that only go forward."""
 
 import asyncio
+import contextlib
 import importlib.resources
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 
@@ -38,8 +39,18 @@ class MigrationError(BalanceError):
     """The database has a state that these migrations do not lead to."""
 
 
-async def connect(settings: CommonSettings, schema: str, *, size: int = POOL_SIZE) -> "asyncpg.Pool[asyncpg.Record]":
-    """A pool whose search path is `schema`; waits while the database is away."""
+async def connect(
+    settings: CommonSettings, schema: str, *, size: int = POOL_SIZE, durable: bool = True
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """A pool whose search path is `schema`; waits while the database is away.
+
+    Releasing a connection costs no round trip: who changes its session (a lock, a setting) takes a `session`. Not
+    `durable`: where the server itself dies, the last commits may be lost, whole and from the end. That is for a
+    projection alone, whose position is in the same transactions: it goes on from the position that it then finds.
+    """
+    server_settings = {"search_path": schema, "application_name": schema}
+    if not durable:
+        server_settings["synchronous_commit"] = "off"
     delay = 0.2
     while True:
         try:
@@ -49,12 +60,34 @@ async def connect(settings: CommonSettings, schema: str, *, size: int = POOL_SIZ
                 max_size=size,
                 timeout=settings.database_timeout_seconds,
                 command_timeout=settings.database_timeout_seconds,
-                server_settings={"search_path": schema, "application_name": schema},
+                server_settings=server_settings,
+                reset=_as_it_is,
             )
         except AWAY as error:
             _log.warning("database_away", error=repr(error))
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
             delay = min(delay * 2, RETRY_LAST_SECONDS)
+
+
+async def _as_it_is(_: object) -> None:
+    """Nothing of a session is to be undone; asyncpg itself rolls back what is open."""
+
+
+@contextlib.asynccontextmanager
+async def session(
+    pool: "asyncpg.Pool[asyncpg.Record]", seconds: float
+) -> "AsyncIterator[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]]":
+    """A connection whose locks and settings last as long as the block; one that cannot drop them is closed."""
+    async with pool.acquire(timeout=seconds) as connection:
+        try:
+            yield connection
+        finally:
+            try:
+                await connection.reset(timeout=seconds)
+            except BROKEN:
+                # One that broke in the block is out of the pool already.
+                with contextlib.suppress(asyncpg.InterfaceError):
+                    connection.terminate()
 
 
 async def database_problems(pool: "asyncpg.Pool[asyncpg.Record]") -> list[str]:

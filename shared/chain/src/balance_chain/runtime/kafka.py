@@ -1,6 +1,7 @@
 """Plain reading of one partition by offset, without a group: offsets in our own outputs are the only positions."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,7 +17,8 @@ T = TypeVar("T")
 
 # Bulk reading: a few large answers instead of many small ones. One partition's answer may exceed nothing of ours.
 FETCH_BYTES = 16 * 1024 * 1024
-FETCH_WAIT_MS = 250
+# With nothing to read, a reader asks once in so long; a record that comes is answered with at once.
+FETCH_WAIT_MS = 1000
 CLOSE_SECONDS = 3.0
 
 
@@ -61,14 +63,24 @@ async def end_producer(producer: AIOKafkaProducer) -> None:
 
 
 class TopicReader:
-    """Reads some partitions of a topic from known offsets on, in bulk; an async context manager."""
+    """Reads some partitions of a topic from known offsets on, in bulk; an async context manager.
 
-    def __init__(self, settings: CommonSettings, topic: str, starts: Mapping[int, int]) -> None:
+    `pace_seconds`: once it has read to the end it asks no earlier than so long after, so that a steady trickle comes
+    in few answers; what comes after a silence is answered with at once, and a backlog is never held up.
+    """
+
+    def __init__(
+        self, settings: CommonSettings, topic: str, starts: Mapping[int, int], pace_seconds: float = 0.0
+    ) -> None:
         self._settings = settings
         self._topic = topic
         self._starts = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
         self._limit = settings.kafka_timeout_seconds
         self._consumer: AIOKafkaConsumer | None = None
+        self._pace = pace_seconds
+        self._resting: set[TopicPartition] = set()
+        self._held: set[TopicPartition] = set()
+        self._rests_until = 0.0
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -110,12 +122,40 @@ class TopicReader:
 
     async def read_all(self, max_records: int, timeout_seconds: float) -> dict[int, list[ConsumerRecord]]:
         """Up to `max_records` in all, by partition, each in order; empty when none came in the time."""
+        timeout_seconds = await self._rest(timeout_seconds)
+        if self._resting:
+            return {}
         answer = await in_time(
-            self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records),
-            timeout_seconds + self._limit,
-            f"read {self._topic}",
+            self._get(max_records, timeout_seconds), timeout_seconds + self._limit, f"read {self._topic}"
         )
         return {tp.partition: records for tp, records in answer.items() if records}
+
+    async def _rest(self, timeout_seconds: float) -> float:
+        """Sit out what is left of the pace, within the time; gives the time that is left."""
+        if not self._resting:
+            return timeout_seconds
+        rest = max(0.0, self._rests_until - time.monotonic())
+        await asyncio.sleep(min(rest, timeout_seconds))
+        if rest <= timeout_seconds:
+            self._open.resume(*(self._resting - self._held))
+            self._resting.clear()
+        return max(0.0, timeout_seconds - rest)
+
+    async def _get(self, max_records: int, timeout_seconds: float) -> dict[TopicPartition, list[ConsumerRecord]]:
+        consumer = self._open
+        answer: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
+            timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+        )
+        if (
+            self._pace
+            and answer
+            and all(records[-1].offset + 1 == consumer.highwater(tp) for tp, records in answer.items())
+        ):
+            # In the same turn of the loop as the answer: otherwise the next question is on its way already.
+            self._resting = set(consumer.assignment()) - self._held
+            consumer.pause(*self._resting)
+            self._rests_until = time.monotonic() + self._pace
+        return answer
 
     async def ends(self) -> dict[int, int]:
         """The offset that the next record of each partition will get."""
@@ -125,8 +165,10 @@ class TopicReader:
     def hold(self, partition: int, held: bool) -> None:
         """Reads no more of a partition until it is let go again; where it stands is kept."""
         tp = TopicPartition(self._topic, partition)
-        if held != (tp in self._open.paused()):
-            (self._open.pause if held else self._open.resume)(tp)
+        if held != (tp in self._held):
+            (self._held.add if held else self._held.discard)(tp)
+            if tp not in self._resting:
+                (self._open.pause if held else self._open.resume)(tp)
 
     def highwater(self, partition: int) -> int | None:
         """The end of a partition as the last answer told it; no question is asked for it."""
@@ -143,8 +185,10 @@ class TopicReader:
 class PartitionReader(TopicReader):
     """Reads one partition from a known offset on, in bulk; an async context manager."""
 
-    def __init__(self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0) -> None:
-        super().__init__(settings, topic, {partition: start_offset})
+    def __init__(
+        self, settings: CommonSettings, topic: str, partition: int, start_offset: int = 0, pace_seconds: float = 0.0
+    ) -> None:
+        super().__init__(settings, topic, {partition: start_offset}, pace_seconds)
         self._tp = TopicPartition(topic, partition)
         self._name = f"{topic}/{partition}"
 

@@ -5,6 +5,9 @@ A key set is believed because the log's key has signed it, heights included, and
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Self
+
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
@@ -31,7 +34,10 @@ class NoGenesis(BalanceError):
 
 
 class KeyWatch:
-    """The key history and, once there is one, the end of the log, as far as they were read."""
+    """The key history and, once there is one, the end of the log, as far as they were read.
+
+    Who looks again and again enters it as a context manager: it then keeps its connection until the end of the block.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,20 @@ class KeyWatch:
         self._next = next_offset
         self.final: Checkpoint | None = None
         self.final_note = ""
+        self._kept: PartitionReader | None = None
+
+    async def __aenter__(self) -> Self:
+        reader = self._reader()
+        await reader.open()
+        self._kept = reader
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.close()
 
     @property
     def history(self) -> KeyHistory:
@@ -57,13 +77,22 @@ class KeyWatch:
 
     async def refresh(self) -> KeyHistory:
         """Reads the topic up to where it ends now."""
-        async with PartitionReader(self._settings, self._settings.topic(CHECKPOINTS), 0, self._next) as reader:
-            end = await reader.end_offset()
-            while self._next < end:
-                for record in await reader.read(min(READ_RECORDS, end - self._next), WAIT_SECONDS):
-                    self._take(record.value or b"", record.offset)
-                    self._next = record.offset + 1
+        if self._kept is not None:
+            await self._read(self._kept)
+        else:
+            async with self._reader() as reader:
+                await self._read(reader)
         return self.history
+
+    def _reader(self) -> PartitionReader:
+        return PartitionReader(self._settings, self._settings.topic(CHECKPOINTS), 0, self._next)
+
+    async def _read(self, reader: PartitionReader) -> None:
+        end = await reader.end_offset()
+        while self._next < end:
+            for record in await reader.read(min(READ_RECORDS, end - self._next), WAIT_SECONDS):
+                self._take(record.value or b"", record.offset)
+                self._next = record.offset + 1
 
     def _take(self, value: bytes, offset: int) -> None:
         if self._history is None:
