@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format chaos fuzz bench bench-scale mutate conformance lock clean
+.PHONY: help setup demo test lint format chaos fuzz bench bench-scale detect mutate conformance lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(STAMP) ## speed beside other logs and stores, by ratio and CPU; BENCH=s
 
 bench-scale: $(STAMP) ## what grows: up to a million events through the whole system
 	@$(BIN)/python bench --length scale $(ARGS)
+
+detect: $(STAMP) ## precision, recall and false alarms of the rules; ARGS="--breaches 20 --honest 500 --no-docs" for a quick look
+	@$(BIN)/python bench/detect.py $(ARGS)
 
 mutate: $(STAMP) ## break each invariant by its kept patch: the named test must fail; ARGS="7- notary" for some
 	@$(BIN)/python tools/mutate.py $(ARGS)

@@ -1,6 +1,7 @@
 """Every command ends with the right exit code and, where it fails, one line that says what to do."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,15 @@ def test_the_simulator_writes_events_and_labels(tmp_path: Path, capsys: pytest.C
     told = json.loads(capsys.readouterr().out)
     assert told["events"] == len(out.read_bytes().splitlines()) > 3
     assert told["labels"] == len(json.loads(labels.read_bytes()))
+
+
+def test_a_town_is_written_in_the_order_of_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "events.ndjson"
+    assert run(["simulate", "--cases", "5", "--seed", "7", "--town", "honest", "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    entered = [datetime.fromisoformat(json.loads(line)["recordedtime"]) for line in out.read_bytes().splitlines()]
+    assert told["events"] == len(entered) > 5
+    assert entered == sorted(entered)
 
 
 def test_keys_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """Gaps in a source's own counter across all shards, and sources that fall silent (R38).
 
-Facts of all shards are taken in one order, (ledger time, leaf hash), once every shard's ledger time has passed
+Facts of all shards are taken in one order, (ledger time, number, leaf hash), once every shard's ledger time has passed
 them; a gap is spoken of when it has stayed open for the lateness. So the answer depends neither on how the
 shards are read nor on who reads them.
 """
@@ -88,7 +88,7 @@ class GapEngine:
             if (wake := each.wake(self._rule, self._lateness)) is not None
         ]
         heapify(timers)
-        for fact in sorted(facts, key=lambda each: (each.time, each.leaf)):
+        for fact in sorted(facts, key=lambda each: (each.time, each.sequence, each.leaf)):
             self._fire(sources, timers, fact.time, said)
             state = sources.get(fact.source)
             if state is None:

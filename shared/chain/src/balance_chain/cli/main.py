@@ -105,16 +105,21 @@ def publish(
 
 @app.command()
 def simulate(
-    cases: Annotated[int, typer.Option("--cases", min=0, max=100_000, help="How many whole cases.")],
+    cases: Annotated[int, typer.Option("--cases", min=0, max=1_000_000, help="How many whole cases.")],
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds give equal bytes.")],
     publish: Annotated[bool, typer.Option("--publish", help="Publish to the demo, as its sources.")] = False,
     url: GatewayUrl = GATEWAY,
+    town: Annotated[
+        simulating.Town | None,
+        typer.Option("--town", help="A whole town in the order of entry, with this mix, in place of the demo's round."),
+    ] = None,
     labels: Annotated[Path | None, typer.Option("--labels", help="Write what was planted here.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the events here, one a line.")] = None,
     as_json: Json = False,
 ) -> Exit:
     """Make invented Chinese cases with planted breaches, near misses and labels."""
-    return simulating.simulate(cases, seed, publish=publish, url=url, labels=labels, out=out, as_json=as_json)
+    given = simulating.Wanted(cases, seed, town, labels, out)
+    return simulating.simulate(given, publish=publish, url=url, as_json=as_json)
 
 
 @app.command()

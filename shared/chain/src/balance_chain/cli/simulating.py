@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from balance_chain.runtime.settings import CommonSettings
-from balance_chain.simulator import Registration, Simulation, generate
+from balance_chain.simulator import Registration, Simulation, generate, registrations
+from balance_chain.simulator.world import World, WorldOptions
+from balance_chain.simulator.world.stream import Mix
 
 from .exits import Exit, write_bytes
 from .output import Advance, progress, results, show_json
@@ -51,23 +55,63 @@ async def _publish_one(source: Registration, events: list[Event], url: str, sett
     return await publish_kafka(events, settings, {source.uri: (source.private_seed, source.public_key)})
 
 
-def simulate(
-    cases: int, seed: int, *, publish: bool, url: str, labels: Path | None, out: Path | None, as_json: bool
-) -> Exit:
+class Town(StrEnum):
+    """Which mix of cases a town has."""
+
+    REALISTIC = "realistic"
+    BALANCED = "balanced"
+    HONEST = "honest"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be simulated, and where it is written."""
+
+    cases: int
+    seed: int
+    town: Town | None
+    labels: Path | None
+    out: Path | None
+
+
+def _town(wanted: Wanted, mix: Mix, keep: bool) -> tuple[Simulation, int]:
+    """The events of a town, written as they come; kept only where they are to be published."""
+    world = World(WorldOptions(wanted.cases, wanted.seed, mix))
+    kept: list[Event] = []
+    count = 0
+    if wanted.out is not None:
+        write_bytes(wanted.out, b"")
+    with wanted.out.open("wb") if wanted.out is not None else nullcontext() as file:
+        for event in world.events():
+            count += 1
+            if file is not None:
+                file.write(_encode(event) + b"\n")
+            if keep:
+                kept.append(event)
+    return Simulation(kept, world.labels, registrations()), count
+
+
+def _round(wanted: Wanted) -> tuple[Simulation, int]:
+    simulation = generate(wanted.cases, wanted.seed)
+    if wanted.out is not None:
+        write_bytes(wanted.out, b"".join(_encode(event) + b"\n" for event in simulation.events))
+    return simulation, len(simulation.events)
+
+
+def simulate(wanted: Wanted, *, publish: bool, url: str, as_json: bool) -> Exit:
     """Makes the cases, writes what was asked for, publishes where asked."""
-    simulation = generate(cases, seed)
-    if out is not None:
-        write_bytes(out, b"".join(_encode(event) + b"\n" for event in simulation.events))
-    if labels is not None:
-        write_bytes(labels, msgspec.json.format(_encode([asdict(label) for label in simulation.labels])) + b"\n")
+    simulation, count = _town(wanted, wanted.town.value, publish) if wanted.town else _round(wanted)
+    if wanted.labels is not None:
+        told = _encode([asdict(label) for label in simulation.labels])
+        write_bytes(wanted.labels, msgspec.json.format(told) + b"\n")
     report = None
     if publish:
         with progress("publishing", len(simulation.events), quiet=as_json) as advance:
             report = asyncio.run(publish_simulation(simulation, url, CommonSettings(), advance))
     summary: dict[str, object] = {
-        "cases": cases,
-        "seed": seed,
-        "events": len(simulation.events),
+        "cases": wanted.cases,
+        "seed": wanted.seed,
+        "events": count,
         "labels": len(simulation.labels),
     }
     if report is not None:

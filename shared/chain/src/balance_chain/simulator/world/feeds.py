@@ -10,8 +10,9 @@ from balance_chain.simulator.casefile import MINUTE_MS, Draft
 from balance_chain.simulator.model import Event, Label
 from balance_chain.simulator.world.reports import Reports
 
-_EVERY: Final = 60
-"""Cases from one burst of exports, or one gap, to the next."""
+_EXPORTS_EVERY: Final = 60
+"""Cases from one burst of exports to the next."""
+_GAPS_EVERY: Final = 24
 _BURST: Final = 21
 _SKIPPABLE: Final = (sources.GATE, sources.ARCHIVE, sources.AUDIT, sources.CLERK, sources.PARTY)
 _RECENT: Final = 400
@@ -66,12 +67,10 @@ class Feeds:
     def at(self, index: int, start: int, labels: list[Label]) -> Iterator[tuple[Draft, str, int]]:
         """What happens when case `index` begins: drafts with their subjects and numbers of their own."""
         yield from self._reports.at(start, labels)
-        if index % _EVERY == _EVERY - 1:
-            turn = index // _EVERY
-            if self._plants("R38"):
-                self._gap_due += 1
-            if self._plants("R30"):
-                yield from self._exports(turn, start, labels)
+        if index % _GAPS_EVERY == 0 and self._plants("R38"):
+            self._gap_due += 1
+        if index % _EXPORTS_EVERY == _EXPORTS_EVERY - 1 and self._plants("R30"):
+            yield from self._exports(index // _EXPORTS_EVERY, start, labels)
 
     def close(self, now_ms: int, labels: list[Label]) -> Iterator[tuple[Draft, str, int]]:
         """The reports of the months in which no case begins any more."""
