@@ -6,6 +6,7 @@ VENV ?= .venv
 BENCH ?= full
 ROUNDS ?= 25
 CASES ?= 200000
+WORKERS ?= 2
 SEED ?=
 ARGS ?=
 BIN := $(VENV)/bin
@@ -31,8 +32,8 @@ demo: $(STAMP) ## start all and show it working; ARGS="--once", ARGS="--recap DI
 	@$(BIN)/balance-chain demo $(ARGS)
 
 ##@ Work on it
-test: $(STAMP) ## all tests; ARGS="tests/unit -k tree" for some
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## all tests, two files at a time; ARGS="tests/unit -k tree" for some
+	@$(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS) --dist loadfile)
 
 lint: $(STAMP) ## ruff, mypy --strict, import rules
 	@mkdir -p build

@@ -193,13 +193,19 @@ async def test_a_poisoned_record_is_kept_and_counted_and_stops_nothing(
     assert all("not a canonical event" in problem for problem in problems)
 
 
-async def test_a_worker_that_falls_silent_within_a_transaction_loses_its_locks(pool: asyncpg.Pool) -> None:
-    async with pool.acquire() as frozen, pool.acquire() as successor:
+async def test_a_worker_that_falls_silent_within_a_transaction_loses_its_locks(
+    database: str, pool: asyncpg.Pool
+) -> None:
+    # Not of the pool, which would want it back in order while the server is ending it.
+    frozen = await asyncpg.connect(database, timeout=SECONDS)
+    try:
         await frozen.execute("BEGIN")
-        await repository.bound(frozen, 0.5)
         await repository.lock(frozen, repository.ACROSS_LOCK)
-        async with successor.transaction():
+        await repository.bound(frozen, 0.5)
+        async with pool.acquire() as successor, successor.transaction():
             await asyncio.wait_for(repository.lock(successor, repository.ACROSS_LOCK), SECONDS)
+    finally:
+        frozen.terminate()
 
 
 async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_late_failure_moves_nothing_back(
