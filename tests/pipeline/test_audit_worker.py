@@ -19,9 +19,11 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_judge_audit import repository, rulebook
 from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.engine.shard import Clocks, ShardEngine
+from balance_judge_audit.errors import Fenced
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.life.policy import load_policy, policy_file
 from balance_judge_audit.places import PlaceFinder
+from balance_judge_audit.worker import parts
 from support.auditlog import DAY, HOUR, Log
 from support.processes import Processes, Running
 from support.waiting import wait_until
@@ -74,6 +76,15 @@ async def state(pool: asyncpg.Pool) -> dict[str, list[tuple[Any, ...]]]:
         table: sorted(tuple(row) for row in await pool.fetch(f"SELECT {columns.get(table, '*')} FROM {table}"))
         for table in TABLES
     }
+
+
+def test_a_fetch_is_cut_into_batches_of_at_most_so_many_records_and_loses_none() -> None:
+    fetched = {1: list(range(5)), 0: list(range(10, 14))}
+    cut = list(parts(fetched, 3))
+    assert [sum(map(len, part.values())) for part in cut] == [3, 3, 3]
+    assert {shard: [each for part in cut for each in part.get(shard, [])] for shard in fetched} == fetched
+    assert list(parts(fetched, 100)) == [fetched]
+    assert list(parts({0: []}, 3)) == []
 
 
 async def test_a_breach_in_the_stream_becomes_an_alert_in_the_database_and_on_the_topic(
@@ -172,7 +183,7 @@ async def test_records_between_the_applied_position_and_the_stream_are_read_by_o
     worker.terminate()
     assert await worker.ended() == 0
     # The database is restored from an older backup: the group's position is ahead of it.
-    for table in ("shard", "case_state", "source_state", "held", "alert", "alert_revision", "outbox"):
+    for table in ("shard", *TABLES, "alert", "outbox"):
         await pool.execute(f"DELETE FROM {table}")
     await log.write(log.later(HOUR))
     start(processes, topics, "second")
@@ -208,6 +219,49 @@ async def test_a_worker_that_falls_silent_within_a_transaction_loses_its_locks(
         frozen.terminate()
 
 
+async def test_a_worker_whose_cases_are_stale_is_refused_and_changes_nothing(
+    log: Log, pool: asyncpg.Pool, topics: CommonSettings
+) -> None:
+    await migrate(pool, "balance_judge_audit", "audit")
+    book, places = rulebook.load(data_dir("rules")), PlaceFinder(Courts.load(data_dir("catalogue")))
+    life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
+    zombie, successor = (Applier(pool, book, places, Clocks(60_000, 60_000), life, 2, 100) for _ in range(2))
+    first, second, third = ([*log.reassigned(0, 1), *log.reassigned(1, 2)] for _ in range(3))
+
+    def carried(values: list[tuple[int, bytes]], start: int) -> dict[int, list[Record]]:
+        return {
+            shard: [
+                Record(start + number, value)
+                for number, value in enumerate(value for at, value in values if at == shard)
+            ]
+            for shard in (0, 1)
+        }
+
+    await zombie.apply(carried(first, 0))
+    await successor.apply({0: carried(second, 2)[0]})
+    before = await state(pool)
+    # Both of its shards are in one transaction, and only one of them was taken over.
+    with pytest.raises(Fenced):
+        await zombie.apply(carried(second, 2))
+    assert await state(pool) == before
+    # It has forgotten its cases with its positions: now it goes on from what the successor wrote.
+    await zombie.apply(carried(second, 2))
+    await zombie.apply(carried(third, 4))
+    await migrate(pool, "balance_judge_audit", "alone")
+    async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "alone"}) as other:
+        alone = Applier(other, book, places, Clocks(60_000, 60_000), life, 2, 100)
+        for start, values in enumerate((first, second, third)):
+            await alone.apply(carried(values, 2 * start))
+        judged = [
+            await pool.fetch(f"SELECT id, revision, body::text FROM {schema}.alert_revision ORDER BY 1, 2")
+            for schema in ("audit", "alone")
+        ]
+        kept = [await pool.fetch(f"SELECT * FROM {schema}.case_state ORDER BY caseid") for schema in ("audit", "alone")]
+    assert judged[0] == judged[1]
+    assert kept[0] == kept[1]
+    assert judged[0]
+
+
 async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_late_failure_moves_nothing_back(
     log: Log, pool: asyncpg.Pool, topics: CommonSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +269,7 @@ async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_lat
     book = rulebook.load(data_dir("rules"))
     places = PlaceFinder(Courts.load(data_dir("catalogue")))
     life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
-    applier = Applier(pool, book, places, Clocks(60_000, 60_000), life, 0, 1, 100)
+    applier = Applier(pool, book, places, Clocks(60_000, 60_000), life, 1, 100)
     good, bad = log.reassigned(0, 1), log.event(0, "judge.reassigned", {"reason": "poison"})
     records = [Record(offset, value) for offset, (_, value) in enumerate([good[0], bad, good[1]])]
     honest = ShardEngine.apply
@@ -226,10 +280,10 @@ async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_lat
         return honest(self, shard, cases, batch)
 
     monkeypatch.setattr(ShardEngine, "apply", failing)
-    await applier.apply(records)
-    assert await applier.position() == 3
+    await applier.apply({0: records})
+    assert await applier.position(0) == 3
     assert [tuple(row) for row in await pool.fetch("SELECT record_offset, problem FROM unreadable")] == [
         (1, "ZeroDivisionError: a mistake of ours")
     ]
-    await applier.apply(records)
-    assert await applier.position() == 3
+    await applier.apply({0: records})
+    assert await applier.position(0) == 3

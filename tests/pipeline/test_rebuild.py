@@ -167,4 +167,8 @@ async def test_the_services_go_on_from_what_was_rebuilt(whole: Whole) -> None:
     assert status["findings"]["by_code"] == {}
     sent = await alerts_on_topic(whole)
     assert len(sent) == len(set(sent))
-    assert await projection_problems(whole.database, await whole.read()) == []
+
+    async def equal() -> bool:  # once the tick or alert of this moment has arrived in both
+        return await projection_problems(whole.database, await whole.read()) == []
+
+    await wait_until(equal, 60, "the projection is the log's")

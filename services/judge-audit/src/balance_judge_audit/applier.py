@@ -1,14 +1,14 @@
-"""Applies a shard's records to rule state: load what is touched, let the engine decide, write all in one
+"""Applies shards' records to rule state: load what is touched, let the engine decide, write all in one
 transaction.
 
-The shard's applied position is moved in that transaction by compare-and-swap, so records carried twice are
+Each shard's applied position is moved in that transaction by compare-and-swap, so records carried twice are
 skipped and a worker that should be dead changes nothing. What was computed before a failure is thrown away.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from balance_chain.core.canonical import NotCanonical, decode_event
@@ -23,7 +23,7 @@ from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
-from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Applied, Clocks, Incoming, Places, ShardEngine, ShardState
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.projecting import project
 from balance_judge_audit.repository import Connection, Pool, Unreadable
@@ -46,8 +46,35 @@ class Record:
     value: bytes
 
 
+@dataclass(slots=True)
+class _Part:
+    """One shard's share of a batch."""
+
+    state: ShardState
+    before: int
+    after: int
+    incoming: list[Incoming]
+    unreadable: list[Unreadable]
+    cases: dict[str, CaseState] = field(default_factory=dict)
+    result: Applied = field(default_factory=Applied)
+
+    @property
+    def caseids(self) -> set[str]:
+        """The cases that its records name."""
+        return {each.event.caseid for each in self.incoming if each.event.caseid is not None}
+
+    @property
+    def latest(self) -> int:
+        """Ledger time after it."""
+        return max([self.state.ledger_time, *(each.event.received_ms for each in self.incoming)])
+
+
 class Applier:
-    """One shard's state in this process: its position, and the cases seen of late."""
+    """Shards' state in this process: their positions, and the cases seen of late.
+
+    What is kept is true as long as nobody else moves the shard; if somebody does, the compare-and-swap fails and all of
+    it is forgotten.
+    """
 
     def __init__(
         self,
@@ -56,7 +83,6 @@ class Applier:
         places: Places,
         clocks: Clocks,
         life: LifeKeeper,
-        shard: int,
         partitions: int,
         cached_cases: int,
     ) -> None:
@@ -65,81 +91,102 @@ class Applier:
         self._clocks = clocks
         self._life = life
         self._engine = ShardEngine(book, places, clocks)
-        self._shard = shard
         self._partitions = partitions
         self._cached = cached_cases
-        self._state: ShardState | None = None
+        self._states: dict[int, ShardState] = {}
         self._cases: OrderedDict[str, CaseState] = OrderedDict()
 
-    async def position(self) -> int:
-        """Offset of the first record not yet applied."""
-        if self._state is None:
+    async def position(self, shard: int) -> int:
+        """Offset of the shard's first record not yet applied."""
+        if shard not in self._states:
             async with self._pool.acquire() as connection:
-                self._state = await repository.load_shard(connection, self._shard)
-        return self._state.applied
+                self._states[shard] = await repository.load_shard(connection, shard)
+        return self._states[shard].applied
 
     def forget(self) -> None:
         """Drops everything held in memory: it is read from the database again."""
-        self._state = None
+        self._states.clear()
         self._cases.clear()
 
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Applies records that follow on the position without a gap; those before it are skipped.
+    async def apply(self, carried: Mapping[int, Sequence[Record]]) -> None:
+        """Applies records that follow on their shards' positions without a gap; those before them are skipped.
 
         A record that the engine cannot take is found by applying one at a time, kept in `unreadable`, and
         passed over.
         """
-        applied = await self.position()
-        records = [record for record in records if record.offset >= applied]
-        if not records:
+        left: dict[int, list[Record]] = {}
+        for shard in sorted(carried):
+            applied = await self.position(shard)
+            if records := [record for record in carried[shard] if record.offset >= applied]:
+                left[shard] = records
+        if not left:
             return
         try:
             with metrics.BATCH_SECONDS.time():
-                await self._transaction(records, skip=None)
+                await self._transaction(left, skip=None)
         except _Poisoned as error:
             self.forget()
-            _log.exception("not_applied", shard=self._shard, first=records[0].offset, count=len(records))
-            if len(records) > 1:
-                for record in records:
-                    await self.apply([record])
-            elif await self.position() <= records[0].offset:
-                await self._transaction(records, skip=str(error))
+            _log.exception("not_applied", first={shard: records[0].offset for shard, records in left.items()})
+            await self._apply_alone([(shard, record) for shard, records in left.items() for record in records], error)
         except BaseException:
             self.forget()
             raise
 
-    async def _transaction(self, records: Sequence[Record], skip: str | None) -> None:
-        state = self._state
-        assert state is not None
-        before = state.applied
-        incoming, unreadable = _decode(records, skip)
-        latest = max([state.ledger_time, *(parse_ms(each.event.receivedtime) for each in incoming)])
+    async def _apply_alone(self, records: Sequence[tuple[int, Record]], error: _Poisoned) -> None:
+        if len(records) > 1:
+            for shard, record in records:
+                await self.apply({shard: [record]})
+            return
+        shard, record = records[0]
+        if await self.position(shard) <= record.offset:
+            await self._transaction({shard: [record]}, skip=str(error))
+
+    async def _transaction(self, carried: Mapping[int, Sequence[Record]], skip: str | None) -> None:
+        parts = [
+            _Part(self._states[shard], self._states[shard].applied, records[-1].offset + 1, *_decode(records, skip))
+            for shard, records in carried.items()
+        ]
         async with self._pool.acquire() as connection, connection.transaction():
             await repository.bound(connection, SILENT_SECONDS)
-            wanted = {each.event.caseid for each in incoming if each.event.caseid is not None}
-            unknown = sorted(wanted - self._cases.keys())
-            loaded, due = await repository.load_cases(connection, self._shard, unknown, latest)
-            for caseid, case in loaded.items():
-                self._cases.setdefault(caseid, case)
-            cases = {caseid: self._cases[caseid] for caseid in {*wanted, *due} if caseid in self._cases}
-            try:
-                result = self._engine.apply(state, cases, incoming)
-            except Exception as error:
-                raise _Poisoned(f"{type(error).__name__}: {error}") from error
-            state.applied = records[-1].offset + 1
-            await repository.move_shard(connection, before, state)
-            await repository.save_cases(connection, self._shard, cases, result.touched, self._clocks.grace_ms)
-            await repository.hold(connection, self._shard, before, result.held)
-            await repository.hold_across(connection, self._shard, before, result.across)
-            await repository.say(connection, result.revisions)
-            await self._life.take(connection, result.noted, result.revisions)
-            await project(connection, self._shard, incoming)
-            if unreadable:
-                await repository.note_unreadable(connection, self._shard, unreadable)
+            await self._load(connection, parts)
+            for part in parts:
+                self._judge(part)
+            await repository.move_shards(connection, [(part.before, part.state) for part in parts])
+            changed = {name: (part.state.shard, part.cases[name]) for part in parts for name in part.result.touched}
+            await repository.save_cases(connection, changed, self._clocks.grace_ms)
+            for part in parts:
+                shard = part.state.shard
+                await project(connection, shard, part.incoming)
+                await repository.hold(connection, shard, part.before, part.result.held)
+                await repository.hold_across(connection, shard, part.before, part.result.across)
+                await repository.note_unreadable(connection, shard, part.unreadable)
+            revisions = [each for part in parts for each in part.result.revisions]
+            await repository.say(connection, revisions)
+            await self._life.take(connection, [each for part in parts for each in part.result.noted], revisions)
             hit("audit-before-commit")
         hit("audit-after-commit")
-        self._remember(cases)
-        _measure(self._shard, state, len(incoming), result.uncounted, len(unreadable), result.revisions)
+        for part in parts:
+            self._remember(part.cases)
+            _measure(part)
+
+    async def _load(self, connection: Connection, parts: Sequence[_Part]) -> None:
+        """Gives each part the cases of its records, and those of its shard whose timers are about to fire."""
+        named = {part.state.shard: part.caseids for part in parts}
+        unknown = sorted(set[str]().union(*named.values()) - self._cases.keys())
+        latest = {part.state.shard: part.latest for part in parts}
+        loaded, due = await repository.load_cases(connection, unknown, latest)
+        for caseid, case in loaded.items():
+            self._cases.setdefault(caseid, case)
+        for part in parts:
+            wanted = named[part.state.shard].union(due.get(part.state.shard, ()))
+            part.cases = {caseid: self._cases[caseid] for caseid in wanted if caseid in self._cases}
+
+    def _judge(self, part: _Part) -> None:
+        try:
+            part.result = self._engine.apply(part.state, part.cases, part.incoming)
+        except Exception as error:
+            raise _Poisoned(f"{type(error).__name__}: {error}") from error
+        part.state.applied = part.after
 
     def _remember(self, cases: dict[str, CaseState]) -> None:
         for caseid, case in cases.items():
@@ -216,13 +263,11 @@ def _decode(records: Sequence[Record], skip: str | None) -> tuple[list[Incoming]
     return incoming, unreadable
 
 
-def _measure(
-    shard: int, state: ShardState, events: int, uncounted: int, unreadable: int, revisions: Sequence[Revision]
-) -> None:
-    name = str(shard)
-    metrics.EVENTS.labels(name).inc(events)
-    metrics.UNCOUNTED.labels(name).inc(uncounted)
-    metrics.UNREADABLE.labels(name).inc(unreadable)
-    metrics.LEDGER_TIME.labels(name).set(state.ledger_time / 1000)
-    for revision in revisions:
+def _measure(part: _Part) -> None:
+    name = str(part.state.shard)
+    metrics.EVENTS.labels(name).inc(len(part.incoming))
+    metrics.UNCOUNTED.labels(name).inc(part.result.uncounted)
+    metrics.UNREADABLE.labels(name).inc(len(part.unreadable))
+    metrics.LEDGER_TIME.labels(name).set(part.state.ledger_time / 1000)
+    for revision in part.result.revisions:
         metrics.REVISIONS.labels(revision.rule, revision.state).inc()

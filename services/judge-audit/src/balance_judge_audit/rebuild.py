@@ -106,7 +106,7 @@ async def carry_over(connection: Connection, schema: str, shadow: str) -> None:
 
 
 class _Builder:
-    """Applies the log to the shadow schema, as the worker would: through the same appliers, without Faust."""
+    """Applies the log to the shadow schema, as the worker would: through the same applier, without Faust."""
 
     def __init__(self, settings: WorkerSettings, pool: Pool, show: Show) -> None:
         self._settings = settings
@@ -114,10 +114,9 @@ class _Builder:
         self._show = show
         book, places = load_book(settings), PlaceFinder(Courts.load(data_dir("catalogue")))
         life = life_keeper(settings, places)
-        cache, shards = settings.audit_case_cache, settings.partitions
-        self._appliers = {
-            shard: Applier(pool, book, places, clocks(settings), life, shard, shards, cache) for shard in range(shards)
-        }
+        self._applier = Applier(
+            pool, book, places, clocks(settings), life, settings.partitions, settings.audit_case_cache
+        )
         self._own = f'"source":"{settings.audit_source}"'.encode()
         self._sequence = 0
         self.records = 0
@@ -125,17 +124,20 @@ class _Builder:
     async def reach(self, wanted: dict[int, int]) -> None:
         """Apply until every shard is at its offset or past it."""
         settings = self._settings
-        at = {shard: await applier.position() for shard, applier in self._appliers.items()}
+        at = {shard: await self._applier.position(shard) for shard in range(settings.partitions)}
         total = max(sum(wanted.values()), sum(at.values()))
         async with TopicReader(settings, settings.topic(EVENTS), at) as reader:
             while any(at[shard] < offset for shard, offset in wanted.items()):
                 found = await reader.read_all(settings.audit_batch_events, READ_SECONDS)
-                for shard, records in sorted(found.items()):
-                    carried = [Record(each.offset, each.value or b"") for each in records]
-                    await self._appliers[shard].apply(carried)
-                    self._note_own(carried)
-                    at[shard] = carried[-1].offset + 1
-                await self._appliers[0].across()
+                carried = {
+                    shard: [Record(each.offset, each.value or b"") for each in records]
+                    for shard, records in found.items()
+                }
+                await self._applier.apply(carried)
+                for shard, records in carried.items():
+                    self._note_own(records)
+                    at[shard] = records[-1].offset + 1
+                await self._applier.across()
                 self.records = sum(at.values())
                 self._show(self.records, total)
 

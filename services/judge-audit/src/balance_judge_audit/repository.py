@@ -3,7 +3,7 @@
 What the API reads is in `queries`. A method that is given a connection belongs to its caller's transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -88,51 +88,65 @@ async def load_shard(connection: Connection, shard: int) -> ShardState:
     return ShardState(shard, row["applied"], EventCounter(row["rawgen"], row["rawpos"]), row["ledger_time"])
 
 
-async def move_shard(connection: Connection, before: int, state: ShardState) -> None:
-    """Moves the position if nobody else has; else Fenced, and the transaction is to be given up."""
+async def move_shards(connection: Connection, moves: Sequence[tuple[int, ShardState]]) -> None:
+    """Moves each shard's position from where it was, if nobody else has; else Fenced, and the transaction is to be
+    given up.
+    """
+    # Rows are locked in one order: two workers that both believe to own two shards must not wait for each other.
     status = await connection.execute(
-        "UPDATE shard SET applied = $3, rawgen = $4, rawpos = $5, ledger_time = $6 WHERE shard = $1 AND applied = $2",
-        state.shard,
-        before,
-        state.applied,
-        state.counter.rawgen,
-        state.counter.rawpos,
-        state.ledger_time,
+        "WITH mine AS MATERIALIZED (SELECT shard FROM shard WHERE shard = ANY($1::int[]) ORDER BY shard FOR UPDATE)"
+        " UPDATE shard SET applied = t.applied, rawgen = t.rawgen, rawpos = t.rawpos, ledger_time = t.ledger_time"
+        " FROM mine JOIN unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])"
+        " AS t (shard, before, applied, rawgen, rawpos, ledger_time) USING (shard)"
+        " WHERE shard.shard = t.shard AND shard.applied = t.before",
+        [state.shard for _, state in moves],
+        [before for before, _ in moves],
+        [state.applied for _, state in moves],
+        [state.counter.rawgen for _, state in moves],
+        [state.counter.rawpos for _, state in moves],
+        [state.ledger_time for _, state in moves],
     )
-    if status != "UPDATE 1":
-        raise Fenced("shard", f"{state.shard} is no longer at offset {before}", "load its position again")
+    if status != f"UPDATE {len(moves)}":
+        where = ", ".join(f"{state.shard} at {before}" for before, state in moves)
+        raise Fenced("shard", f"not all are where they were ({where})", "load their positions again")
 
 
 async def load_cases(
-    connection: Connection, shard: int, caseids: Sequence[str], before: int
-) -> tuple[dict[str, CaseState], list[str]]:
-    """These cases, and all of the shard whose timers ledger time is about to pass; also says which those are."""
+    connection: Connection, caseids: Sequence[str], before: Mapping[int, int]
+) -> tuple[dict[str, CaseState], dict[int, list[str]]]:
+    """These cases, and all whose timers their shard's ledger time is about to pass; also says which those are, by
+    shard.
+    """
     rows = await connection.fetch(
-        "SELECT caseid, state, wake FROM case_state WHERE caseid = ANY($1::text[])"
-        " UNION SELECT caseid, state, wake FROM case_state WHERE shard = $2 AND wake < $3",
+        "SELECT caseid, state, NULL::int AS due FROM case_state WHERE caseid = ANY($1::text[])"
+        " UNION ALL SELECT timed.caseid, timed.state, t.shard FROM unnest($2::int[], $3::bigint[]) AS t (shard, before)"
+        # Ordered, so that no plan reads the whole table: it cannot know how few are due.
+        " CROSS JOIN LATERAL (SELECT caseid, state FROM case_state WHERE shard = t.shard AND wake < t.before"
+        "  ORDER BY wake) AS timed",
         caseids,
-        shard,
-        before,
+        list(before.keys()),
+        list(before.values()),
     )
-    due = [row["caseid"] for row in rows if row["wake"] is not None and row["wake"] < before]
+    due: dict[int, list[str]] = {}
+    for row in rows:
+        if row["due"] is not None:
+            due.setdefault(row["due"], []).append(row["caseid"])
     return {row["caseid"]: _case.decode(row["state"]) for row in rows}, due
 
 
-async def save_cases(
-    connection: Connection, shard: int, cases: Mapping[str, CaseState], touched: Iterable[str], grace_ms: int
-) -> None:
-    """Writes back the cases that changed."""
-    names = sorted(touched)
+async def save_cases(connection: Connection, changed: Mapping[str, tuple[int, CaseState]], grace_ms: int) -> None:
+    """Writes back the cases that changed, each with its shard."""
+    names = sorted(changed)
     if not names:
         return
     await connection.execute(
         "INSERT INTO case_state (caseid, shard, state, wake)"
-        " SELECT caseid, $2, state, wake FROM unnest($1::text[], $3::bytea[], $4::bigint[]) AS t (caseid, state, wake)"
+        " SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bigint[])"
         " ON CONFLICT (caseid) DO UPDATE SET shard = excluded.shard, state = excluded.state, wake = excluded.wake",
         names,
-        shard,
-        [_pack.encode(cases[name]) for name in names],
-        [cases[name].wake(grace_ms) for name in names],
+        [changed[name][0] for name in names],
+        [_pack.encode(changed[name][1]) for name in names],
+        [changed[name][1].wake(grace_ms) for name in names],
     )
 
 
@@ -295,6 +309,8 @@ async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
 
 async def note_unreadable(connection: Connection, shard: int, records: Sequence[Unreadable]) -> None:
     """Keeps what could not be applied where somebody will see it."""
+    if not records:
+        return
     await connection.executemany(
         "INSERT INTO unreadable (shard, record_offset, leaf, problem) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         [(shard, each.offset, each.leaf, each.problem[:1000]) for each in records],

@@ -36,11 +36,13 @@ class WorkerSettings(AuditSettings):
 
     health_port: int = Field(8088, ge=0, description="Port of /livez, /readyz and /metrics.")
     audit_group: str = Field("balance-judge-audit", description="Consumer group that shares out the shards.")
-    audit_batch_events: int = Field(2000, ge=1, description="Most records that one transaction takes.")
-    audit_batch_seconds: float = Field(0.2, gt=0, description="Longest wait for a batch to fill, in seconds.")
+    audit_batch_events: int = Field(2000, ge=1, description="Most records that one transaction takes, of all shards.")
+    audit_batch_seconds: float = Field(
+        0.2, gt=0, description="Seconds for which a fetch that is not full waits for more."
+    )
     audit_retry_seconds: float = Field(1.0, gt=0, description="Wait before something that failed is tried again.")
     audit_behind_bound: int = Field(50_000, ge=1, description="Records behind above which the worker is not ready.")
-    audit_case_cache: int = Field(20_000, ge=0, description="Cases whose state each shard keeps in memory.")
+    audit_case_cache: int = Field(20_000, ge=0, description="Cases whose state the worker keeps in memory.")
     audit_token: SecretStr | None = Field(None, description="Token of that source at the gateway.")
     audit_token_file: Path | None = Field(
         None, description="File that holds it; none: judge-audit.token in the keys folder. Absent: alerts are not sent."

@@ -7,11 +7,10 @@ reaches Faust: it is tried again until it is applied, while Faust keeps the memb
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import faust
-from balance_chain.core.canonical import encode
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_chain.core.topics import EVENTS
@@ -25,6 +24,7 @@ from balance_chain.runtime.topics import topic_problems
 
 from balance_judge_audit import metrics
 from balance_judge_audit.applier import Applier, Record
+from balance_judge_audit.carrier import Fetched, application
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.errors import Fenced, WorkerCrashed
 from balance_judge_audit.loading import clocks, life_keeper, load_book
@@ -34,12 +34,13 @@ from balance_judge_audit.repository import Pool
 from balance_judge_audit.settings import WorkerSettings
 
 STREAM: Final = "stream"
-SESSION_SECONDS: Final = 8.0
-HEARTBEAT_SECONDS: Final = 2.0
+ACROSS: Final = "across"
+ACROSS_SECONDS: Final = 0.5
 WATCH_SECONDS: Final = 0.5
 FINISH_SECONDS: Final = 15.0
 GAP_READ_RECORDS: Final = 5000
 
+T = TypeVar("T")
 AWAY: Final[tuple[type[Exception], ...]] = (KafkaUnavailable, *BROKEN)
 
 _log: Final = get_logger("balance_judge_audit.worker")
@@ -63,14 +64,28 @@ class _Worker:
         self._settings = settings
         self._stop = service.stop
         self._health: Health = service.health
-        self._book = book
         self._pool = pool
         self._sends = sends
-        self._places = PlaceFinder(Courts.load(data_dir("catalogue")))
-        self._appliers: dict[int, Applier] = {}
+        places = PlaceFinder(Courts.load(data_dir("catalogue")))
+        self._applier = Applier(
+            pool,
+            book,
+            places,
+            clocks(settings),
+            life_keeper(settings, places),
+            settings.partitions,
+            settings.audit_case_cache,
+        )
+        self._passed = asyncio.Event()
+        """Something was applied since the rules across shards were last asked."""
         self._hand = asyncio.Lock()
         """Held while a batch is in hand."""
-        self._app = _application(settings)
+        self._app = application(
+            settings.topic_prefix + settings.audit_group,
+            settings.kafka,
+            settings.audit_batch_events,
+            settings.audit_batch_seconds,
+        )
         self._app.agent(self._app.topic(settings.topic(EVENTS), value_serializer="raw", key_serializer="raw"))(
             self._carry
         )
@@ -81,7 +96,7 @@ class _Worker:
         self._health.add_check("database", lambda: database_problems(self._pool))
         self._health.add_check("topics", lambda: topic_problems(self._settings))
         work = drain(self._settings, self._pool, self._health, self._stop) if self._sends else self._stop.wait()
-        sending: asyncio.Future[Any] = asyncio.ensure_future(work)
+        sending = asyncio.ensure_future(asyncio.gather(work, self._across()))
         try:
             await self._app.start()
             await self._watch(sending)
@@ -111,66 +126,81 @@ class _Worker:
         self._health.problem(STREAM, None)
 
     async def _carry(self, stream: Any) -> None:
-        batches = stream.noack_take(self._settings.audit_batch_events, within=self._settings.audit_batch_seconds)
-        async for events in batches:
+        stream.enable_acks = False
+        applied: Fetched | None = None
+        async for _ in stream:
+            event = stream.current_event
+            fetched: Fetched = event.message.value
             async with self._hand:
                 if self._stop.is_set():
                     return
-                shards: dict[int, list[Any]] = {}
-                for event in events:
-                    shards.setdefault(event.message.partition, []).append(event)
-                for shard, carried in shards.items():
-                    records = [Record(event.message.offset, _value(event)) for event in carried]
-                    headers = (_headers(event) for event in carried)
-                    with batch_span(_tracer, "judge", headers, shard=shard, count=len(records)):
-                        applied = await self._apply(shard, records)
-                    if not applied:
+                if fetched is not applied:
+                    if not await self._apply_fetch(fetched):
                         return
-                    for event in carried:
-                        await stream.ack(event)
+                    applied = fetched
+                await stream.ack(event)
 
-    async def _apply(self, shard: int, records: Sequence[Record]) -> bool:
+    async def _apply_fetch(self, fetched: Fetched) -> bool:
+        """Applies what a fetch brought of all shards, when the first of its messages comes."""
+        for part in parts(fetched.records, self._settings.audit_batch_events):
+            records = {shard: [Record(each.offset, each.value or b"") for each in some] for shard, some in part.items()}
+            headers = (each.headers for some in part.values() for each in some)
+            count = sum(map(len, records.values()))
+            with batch_span(_tracer, "judge", headers, shards=",".join(map(str, sorted(part))), count=count):
+                if not await self._apply(records):
+                    return False
+        return True
+
+    async def _apply(self, carried: Mapping[int, Sequence[Record]]) -> bool:
         """Applies the records, however often it takes; False when stopped meanwhile."""
-        applier = self._appliers.get(shard)
-        if applier is None:
-            applier = self._appliers[shard] = Applier(
-                self._pool,
-                self._book,
-                self._places,
-                clocks(self._settings),
-                life_keeper(self._settings, self._places),
-                shard,
-                self._settings.partitions,
-                self._settings.audit_case_cache,
-            )
         while True:
             try:
-                await self._catch_up(applier, shard, records[0].offset)
-                await applier.apply(records)
-                await applier.across()
+                for shard, records in carried.items():
+                    await self._catch_up(shard, records[0].offset)
+                await self._applier.apply(carried)
             except Fenced as error:
                 metrics.FENCED.inc()
-                _log.warning("fenced", shard=shard, error=str(error))
+                _log.warning("fenced", error=str(error))
                 continue
             except AWAY as error:
-                problem = f"shard {shard} waits: {type(error).__name__}"
+                problem = f"waits: {type(error).__name__}"
             except Exception as error:
                 # Never into Faust, which would drop the batch: said aloud, and tried again.
-                _log.exception("cannot_go_on", shard=shard)
-                problem = f"shard {shard} cannot go on: {type(error).__name__}: {error}"
+                _log.exception("cannot_go_on", shards=sorted(carried))
+                problem = f"cannot go on: {type(error).__name__}: {error}"
             else:
                 self._health.problem(STREAM, None)
-                self._note_behind(shard, records[-1].offset + 1)
+                self._passed.set()
+                for shard, records in carried.items():
+                    self._note_behind(shard, records[-1].offset + 1)
                 return True
-            applier.forget()
+            self._applier.forget()
             self._health.problem(STREAM, problem)
-            _log.warning("waiting", shard=shard, problem=problem)
+            _log.warning("waiting", shards=sorted(carried), problem=problem)
             if await pause(self._stop, self._settings.audit_retry_seconds):
                 return False
 
-    async def _catch_up(self, applier: Applier, shard: int, first: int) -> None:
+    async def _across(self) -> None:
+        """Takes what every shard has passed to the rules across shards, soon after something was applied."""
+        self._passed.set()  # what another worker has left
+        while not await pause(self._stop, ACROSS_SECONDS):
+            if not self._passed.is_set():
+                continue
+            self._passed.clear()
+            try:
+                await self._applier.across()
+            except Exception as error:
+                away = isinstance(error, AWAY)
+                (_log.warning if away else _log.exception)("across_waits", error=repr(error))
+                self._health.problem(ACROSS, f"{'waits' if away else 'cannot go on'}: {type(error).__name__}")
+                self._passed.set()
+                await pause(self._stop, self._settings.audit_retry_seconds)
+            else:
+                self._health.problem(ACROSS, None)
+
+    async def _catch_up(self, shard: int, first: int) -> None:
         """Reads what lies between the applied position and the first record carried, by offset."""
-        position = await applier.position()
+        position = await self._applier.position(shard)
         if position >= first:
             return
         _log.info("catching_up", shard=shard, applied=position, carried=first)
@@ -181,8 +211,8 @@ class _Worker:
                 self._health.progress(STREAM)
                 if records:
                     metrics.GAP_RECORDS.inc(len(records))
-                    await applier.apply(records)
-                    position = await applier.position()
+                    await self._applier.apply({shard: records})
+                    position = await self._applier.position(shard)
 
     def _note_behind(self, shard: int, applied: int) -> None:
         high = self._app.consumer.highwater(faust.types.TP(self._settings.topic(EVENTS), shard))
@@ -190,34 +220,17 @@ class _Worker:
             self._health.behind(f"shard {shard}", max(0, int(high) - applied), self._settings.audit_behind_bound)
 
 
-def _value(event: Any) -> bytes:
-    value = event.message.value
-    return value if isinstance(value, bytes) else encode(value)
-
-
-def _headers(event: Any) -> list[tuple[str, bytes]]:
-    """The Kafka headers of a record, in whichever of its forms Faust gives them."""
-    found = event.message.headers or ()
-    return list(found.items()) if isinstance(found, dict) else list(found)
-
-
-def _application(settings: WorkerSettings) -> Any:
-    servers = [f"aiokafka://{server.strip()}" for server in settings.kafka.split(",")]
-    return faust.App(
-        settings.topic_prefix + settings.audit_group,
-        broker=servers,
-        store="memory://",
-        web_enabled=False,
-        autodiscover=False,
-        value_serializer="raw",
-        key_serializer="raw",
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        stream_wait_empty=False,
-        consumer_auto_offset_reset="earliest",
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=HEARTBEAT_SECONDS,
-        broker_commit_interval=1.0,
-        broker_max_poll_records=settings.audit_batch_events,
-        stream_buffer_maxsize=2 * settings.audit_batch_events,
-    )
+def parts(records: Mapping[int, Sequence[T]], most: int) -> Iterator[dict[int, list[T]]]:
+    """A fetch cut into batches of at most so many records, each shard's in order."""
+    part: dict[int, list[T]] = {}
+    room = most
+    for shard in sorted(records):
+        rest = list(records[shard])
+        while rest:
+            part[shard], rest = rest[:room], rest[room:]
+            room -= len(part[shard])
+            if not room:
+                yield part
+                part, room = {}, most
+    if part:
+        yield part
