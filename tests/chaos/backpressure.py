@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import platform
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -28,6 +30,7 @@ from support.wholestack import SOURCES
 REPORT = REPOSITORY / "build" / "reports" / "backpressure.json"
 SOURCE = "urn:balance-demo:party-platform"
 CLIENTS = 8
+CASES = 100
 BATCH_EVENTS = 500
 MEBIBYTE = 1024 * 1024
 GROWTH_MIB = 60.0
@@ -60,13 +63,20 @@ def memory(harmed: World) -> dict[str, float]:
     return {name: psutil.Process(harmed.pid(name)).memory_info().rss / MEBIBYTE for name in SERVICES}
 
 
-async def flood(harmed: World, outage: Outage, until: float) -> None:
-    """A client that takes no for an answer, and asks again at once."""
+def fresh(harmed: World, client: int) -> Iterator[bytes]:
+    """Batches of events that were never sent before, each client's its own, without end."""
+    for seed in itertools.count(harmed.load.seed + 1 + client, CLIENTS):
+        made = [each for each in generate(CASES, seed).events if each["source"] == SOURCE]
+        for batch in (made[first : first + BATCH_EVENTS] for first in range(0, len(made), BATCH_EVENTS)):
+            harmed.load.attempted.update((each["source"], each["id"]) for each in batch)
+            yield b"\n".join(json.dumps(each, ensure_ascii=False).encode() for each in batch)
+
+
+async def flood(harmed: World, outage: Outage, until: float, batches: Iterator[bytes]) -> None:
+    """A client that takes no for an answer, and asks again at once; a batch that was taken is followed by the next."""
     url, token = f"http://127.0.0.1:{harmed.gateway.port}/v1/events", SOURCES[SOURCE].token
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
-    made = [e for e in generate(400, harmed.load.seed + 1).events if e["source"] == SOURCE][:BATCH_EVENTS]
-    body = b"\n".join(json.dumps(each, ensure_ascii=False).encode() for each in made)
-    harmed.load.attempted.update((each["source"], each["id"]) for each in made)
+    body = next(batches)
     async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
         while time.monotonic() < until:
             try:
@@ -79,6 +89,8 @@ async def flood(harmed: World, outage: Outage, until: float) -> None:
             if response.status_code in (429, 503):
                 outage.without_retry_after += "Retry-After" not in response.headers
                 await asyncio.sleep(0.05)
+            else:
+                body = next(batches)
 
 
 async def watch(harmed: World, outage: Outage, until: float) -> None:
@@ -88,20 +100,22 @@ async def watch(harmed: World, outage: Outage, until: float) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-async def take_away(harmed: World, name: str, proxy: Proxy, seconds: float) -> Outage:
+async def take_away(
+    harmed: World, name: str, proxy: Proxy, seconds: float, clients: Sequence[Iterator[bytes]]
+) -> Outage:
     """One server is away while the load goes on, then back."""
     outage = Outage(name, seconds)
     restarts = {each: harmed.whole.stack.supervisor.restarts(each) for each in SERVICES}
     warm = time.monotonic() + WARM_SECONDS
     harmed.load.resume()
-    await asyncio.gather(*(flood(harmed, outage, warm) for _ in range(CLIENTS)))
+    await asyncio.gather(*(flood(harmed, outage, warm, each) for each in clients))
     outage.answers.clear()
     outage.before = memory(harmed)
     outage.peak = dict(outage.before)
     proxy.refuse = True
     proxy.reset()
     until = time.monotonic() + seconds
-    await asyncio.gather(watch(harmed, outage, until), *(flood(harmed, outage, until) for _ in range(CLIENTS)))
+    await asyncio.gather(watch(harmed, outage, until), *(flood(harmed, outage, until, each) for each in clients))
     proxy.heal()
     back = time.monotonic()
     await settle(harmed)
@@ -124,9 +138,10 @@ async def take_away(harmed: World, name: str, proxy: Proxy, seconds: float) -> O
 async def run(seconds: float, seed: int) -> list[Outage]:
     async with world(seed) as harmed:
         servers = harmed.servers
+        clients = [fresh(harmed, number) for number in range(CLIENTS)]
         return [
-            await take_away(harmed, "Kafka", servers.kafka, seconds),
-            await take_away(harmed, "PostgreSQL", servers.postgres, seconds),
+            await take_away(harmed, "Kafka", servers.kafka, seconds, clients),
+            await take_away(harmed, "PostgreSQL", servers.postgres, seconds, clients),
         ]
     raise SystemExit("interrupted")
 
