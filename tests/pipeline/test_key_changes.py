@@ -21,10 +21,15 @@ from balance_chain.runtime.topics import create_topics
 from balance_sealer.asking import ask_notary
 from balance_sealer.blocks import build_block
 from balance_sealer.settings import NotarySettings
+from balance_verifier.proofs import proof_of
+from balance_verifier.queries import Queries
+from balance_verify.__main__ import main
+from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, Follows, GenesisHeader
 from balance_verify.final import open_final
-from balance_verify.note import SigningKey, VerifierKey
+from balance_verify.note import SignedNote, SigningKey, VerifierKey
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
+from balance_verify.verify import SIGNER_NOT_RECOGNISED
 from support.ledger import read_values
 from support.processes import Processes, Running
 from support.smallledger import SOURCE, SmallLedger
@@ -106,6 +111,23 @@ class World:
             return True
         await self.put(shard, 1)
         return False
+
+    async def log_signers(self) -> list[tuple[int, set[str]]]:
+        """Of each checkpoint record that changes no key: its size and who signed it."""
+        records = [CheckpointRecord.parse(value) for value in await read_values(self.settings, CHECKPOINTS, 0)]
+        notes = [SignedNote.parse(record.note.encode()) for record in records if record.keys is None]
+        return [
+            (Checkpoint.parse(note.text).size, {f"{s.name}+{s.key_hash.hex()}" for s in note.signatures})
+            for note in notes
+        ]
+
+    async def bundle(self, shard: int, pos: int) -> bytes:
+        """The proof of an event."""
+        queries = Queries(self.pool)
+        row = await self.pool.fetchrow("SELECT source, id FROM event WHERE shard = $1 AND pos = $2", shard, pos)
+        found = await proof_of(queries, await queries.event(row["source"], row["id"]))
+        assert found is not None
+        return found.encode()
 
     async def forge(self, shard: int, key: SigningKey, count: int) -> None:
         """A block over the last `count` events, as whoever has the key and can write to the topic would make it."""
@@ -279,3 +301,62 @@ async def genesis_of(settings: CommonSettings, log_key: VerifierKey) -> GenesisH
     entry = Entry.parse(record.genesis or b"")
     entry.verify(log_key)
     return entry.genesis_header()
+
+
+async def test_the_logs_own_key_is_rotated_while_events_flow(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = world.keys.log_vkey
+    sealer, notary, verifier = world.sealer(), world.notary(), world.verifier()
+    for shard in (0, 1):
+        await world.put(shard, 5)
+    await world.sealed()
+    early = await world.bundle(0, 0)
+
+    added = await world.command("rotate", "log")
+    await world.put(0, 5)
+    await world.sealed()
+    await world.command("rotate", "log", "--promote")
+    # Whoever starts now reads the files as they are, and begins with what the log began with.
+    for process in (notary, sealer, verifier):
+        process.terminate()
+        await process.ended()
+    world.notary(), world.sealer(), world.verifier()
+    await world.put(1, 5)
+    await world.sealed()
+    ended = await world.command("rotate", "log", "--end")
+    await world.put(0, 5)
+    await world.sealed()
+    assert await world.findings() == []
+
+    new = KeyDirectory.load(world.keys.path).vkey("log")
+    first, last = int(str(added["size"])), int(str(ended["size"]))
+    for size, signers in await world.log_signers():
+        assert (old.id in signers) == (size <= last), size
+        assert new.id in signers if size > first else size == first or new.id not in signers, size
+    assert [key.vkey for key in KeyDirectory.load(world.keys.path).log_keys()] == [new]
+
+    # Anybody who knows either key checks what was sealed before, in and after the overlap.
+    late = await world.bundle(0, 12)
+    notes = tmp_path / "keys.notes"
+    notes.write_text("\n".join(await Queries(world.pool).key_notes()), encoding="utf-8")
+    for bundle in (early, late):
+        for key in (old, new):
+            vkey, proof = tmp_path / "log.vkey", tmp_path / "proof.json"
+            vkey.write_text(str(key), encoding="utf-8")
+            proof.write_bytes(bundle)
+            assert main([str(proof), "--vkey", str(vkey), "--keys", str(notes), "--operator-only"]) == 0
+    (tmp_path / "log.vkey").write_text(str(old), encoding="utf-8")
+    assert main([str(tmp_path / "proof.json"), "--vkey", str(tmp_path / "log.vkey"), "--operator-only"]) == 1
+    assert SIGNER_NOT_RECOGNISED in capsys.readouterr().out
+
+    folder = str(tmp_path / "archive")
+    await world.processes.run("balance-chain", "archive", "export", folder, settings=world.settings)
+    lines = (tmp_path / "archive" / "keys").read_text(encoding="utf-8").splitlines()
+    assert f"0 {last} {old}" in lines
+    assert f"{first} - {new}" in lines
+    for key in (old, new):
+        (tmp_path / "log.vkey").write_text(str(key), encoding="utf-8")
+        arguments = ("fsck", "--archive", folder, "--vkey", str(tmp_path / "log.vkey"))
+        await world.processes.run("balance-chain", *arguments, settings=world.settings)
+    await world.processes.run("balance-chain", "fsck", "--live", settings=world.settings)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from balance_chain.core.topics import CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import KeyHistory, KeySet, open_checkpoint
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import VerifierKey, open_note
+from balance_verify.note import VerifierKey
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_sealer.errors import BrokenChain, GenesisMissing
@@ -27,15 +27,15 @@ class SignedState:
     final: str | None = None
 
 
-def read_checkpoint(value: bytes | None, key: VerifierKey) -> SignedState | str:
-    """A record of checkpoints, its signature verified, or why it is none of this log's."""
+def read_checkpoint(value: bytes | None, keys: KeySet) -> SignedState | str:
+    """A record of checkpoints, signed by a key of the log that holds at its size, or why it is none of this log's."""
     try:
         record = CheckpointRecord.parse(value or b"")
-        checkpoint = Checkpoint.parse(open_note(record.note.encode(), [key]).text)
+        checkpoint, _ = open_checkpoint(record.note.encode(), keys)
     except VerifyError as error:
         return str(error)
-    if checkpoint.origin != key.name:
-        return f"origin: expected {key.name}, got {checkpoint.origin}"
+    if checkpoint.origin != keys.origin:
+        return f"origin: expected {keys.origin}, got {checkpoint.origin}"
     return SignedState(checkpoint.size, checkpoint.root, record.heights, record.genesis, record.keys, record.final)
 
 
@@ -56,18 +56,18 @@ class Covered:
     heights: tuple[int, ...]
 
 
-async def read_covered(settings: CommonSettings, key: VerifierKey) -> Covered:
-    """Reads the first checkpoint and the last one signed by the log's key."""
+async def read_covered(settings: CommonSettings, key: VerifierKey, history: KeyHistory) -> Covered:
+    """Reads the first checkpoint, whose genesis entry `key` has signed, and the last one signed by the log."""
     async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0) as reader:
         end = await reader.end_offset()
         if end == 0:
             raise GenesisMissing("ledger.checkpoints", "is empty", "run balance-sealer genesis once")
-        first = read_checkpoint((await reader.read_at(0)).value, key)
+        first = read_checkpoint((await reader.read_at(0)).value, history.last)
         if isinstance(first, str):
             raise BrokenChain("ledger.checkpoints", f"begins with no checkpoint of ours: {first}", "check the keys")
         genesis = read_genesis(first, key)
         for offset in range(end - 1, 0, -1):
-            state = read_checkpoint((await reader.read_at(offset)).value, key)
+            state = read_checkpoint((await reader.read_at(offset)).value, history.last)
             if not isinstance(state, str):
                 return Covered(genesis, state.heights)
     return Covered(genesis, first.heights)

@@ -15,7 +15,7 @@ from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.logs import get_logger
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
-from balance_verify.note import NoteSignature, SignedNote, SigningKey, open_note, sign_note
+from balance_verify.note import NoteSignature, SignedNote, open_note
 from balance_verify.policy import Policy
 from balance_verify.topicvalues import CheckpointRecord
 
@@ -25,6 +25,7 @@ from balance_sealer.history import restore_nodes
 from balance_sealer.log import State
 from balance_sealer.repository import NodeRepository
 from balance_sealer.settings import NotarySettings
+from balance_sealer.signer import LogSigner
 from balance_sealer.witnesses import Witnesses, refuse
 
 READ_RECORDS = 100
@@ -41,18 +42,18 @@ class Cosigning:
         self,
         settings: NotarySettings,
         policy: Policy | None,
-        key: SigningKey,
+        signer: LogSigner,
         nodes: NodeRepository,
         health: Health,
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._policy = policy
-        self._key = key
+        self._signer = signer
         self._nodes = nodes
         self._health = health
         witnesses = tuple(each for each in policy.witnesses if each.url) if policy else ()
-        self._witnesses = Witnesses(settings, witnesses, key.vkey, nodes, health, clock) if witnesses else None
+        self._witnesses = Witnesses(settings, witnesses, signer, nodes, health, clock) if witnesses else None
         self._gathering: Gathering | None = None
         self._last: State | None = None
 
@@ -119,7 +120,7 @@ class Cosigning:
         assert self._witnesses is not None
         assert self._policy is not None
         assert self._last is not None
-        await restore_nodes(self._settings, self._key.vkey, self._nodes, self._last)
+        await restore_nodes(self._settings, self._signer.anchor, self._nodes, self._last)
         recorded = await self._recorded(offset, self._policy)
         # Nothing is awaited from here to the gathering's start: `last` cannot change in between.
         last = self._last
@@ -145,7 +146,7 @@ class Cosigning:
             while offset < end:
                 for record in await reader.read(min(READ_RECORDS, end - offset), WAIT_SECONDS):
                     offset = record.offset + 1
-                    signed = read_checkpoint(record.value, self._key.vkey)
+                    signed = read_checkpoint(record.value, self._signer.history.last)
                     if isinstance(signed, str):
                         continue
                     try:
@@ -157,5 +158,4 @@ class Cosigning:
         return found
 
     def _published(self, state: State) -> Published:
-        text = Checkpoint(self._key.name, state.size, state.root).text()
-        return Published(state, sign_note(text, self._key))
+        return Published(state, self._signer.checkpoint(Checkpoint(self._signer.origin, state.size, state.root)))

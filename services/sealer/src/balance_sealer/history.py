@@ -25,10 +25,11 @@ async def restore_nodes(settings: CommonSettings, log_key: VerifierKey, nodes: N
     """Makes the nodes under `target`, which is published, complete; does nothing where they are."""
     if await nodes.root(target.size) == target.root:
         return
-    sealers = (await KeyWatch(settings, log_key).refresh()).sealers
+    keys = await KeyWatch(settings, log_key).refresh()
+    sealers = keys.sealers
     async with PartitionReader(settings, settings.topic(CHECKPOINTS), 0) as reader:
         end = await reader.end_offset()
-        first = read_checkpoint((await reader.read_at(0)).value, log_key)
+        first = read_checkpoint((await reader.read_at(0)).value, keys.last)
         if isinstance(first, str):
             raise BrokenChain("ledger.checkpoints", f"begins with no checkpoint of ours: {first}", "check the keys")
         genesis = read_genesis(first, log_key)
@@ -40,7 +41,7 @@ async def restore_nodes(settings: CommonSettings, log_key: VerifierKey, nodes: N
         at = 1
         while at < end and log.anchor.state != target:
             records = await reader.read(min(READ_RECORDS, end - at), WAIT_SECONDS)
-            signed = [read_checkpoint(record.value, log_key) for record in records]
+            signed = [read_checkpoint(record.value, keys.last) for record in records]
             growing = [each for each in signed if not isinstance(each, str)]
             at += len(records)
             if growing:

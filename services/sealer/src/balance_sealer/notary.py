@@ -25,9 +25,8 @@ from balance_chain.runtime.policyfile import load_policy
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_verify.checkpoint import Checkpoint
-from balance_verify.final import sign_final
-from balance_verify.keyset import KeyHistory, KeySet, sign_keys
-from balance_verify.note import SignedNote, sign_note
+from balance_verify.keyset import KeySet
+from balance_verify.note import SignedNote
 from balance_verify.topicvalues import CheckpointRecord
 
 from balance_sealer import metrics
@@ -40,6 +39,7 @@ from balance_sealer.recovery import recover
 from balance_sealer.repository import Guard, GuardRepository, NodeRepository
 from balance_sealer.sealer import Clock, system_clock
 from balance_sealer.settings import NotarySettings
+from balance_sealer.signer import LogSigner
 
 READ_RECORDS = 128
 IDLE_SECONDS = 0.5
@@ -59,7 +59,6 @@ _log = get_logger("balance_sealer.notary")
 class Notary:
     """One notary process; stands by while another is active."""
 
-    _history: KeyHistory
     _final: bool
     _noted: tuple[State, SignedNote] | None = None
     """The last note with cosignatures, and its state."""
@@ -70,13 +69,15 @@ class Notary:
         self._settings = settings
         self._health = health
         self._clock = clock
-        self._key = keys.log
+        self._signer = LogSigner(keys)
         self._policy = load_policy(settings.witness_policy)
 
     async def run(self, pool: "asyncpg.Pool[asyncpg.Record]", stop: asyncio.Event) -> None:
         """Until `stop`, or a contradiction (NotaryRefusal); waits out whatever else goes wrong."""
         delay = BACKOFF_FIRST_SECONDS
-        cosigning = Cosigning(self._settings, self._policy, self._key, NodeRepository(pool), self._health, self._clock)
+        cosigning = Cosigning(
+            self._settings, self._policy, self._signer, NodeRepository(pool), self._health, self._clock
+        )
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -128,8 +129,9 @@ class Notary:
 
     async def _open(self, guard: Guard, writer: TailWriter) -> tuple[GlobalLog, dict[int, int]]:
         await writer.open()
-        recovered = await recover(self._settings, guard, self._key.vkey, writer.next_offset)
-        self._history, self._final = recovered.history, guard.final
+        recovered = await recover(self._settings, guard, self._signer.anchor, writer.next_offset)
+        self._signer.refresh()
+        self._signer.history, self._final = recovered.history, guard.final
         log, draft, offset = recovered.log, recovered.draft, recovered.published_at
         if offset is None:
             offset = await self._append(writer, draft, guard.genesis if draft.state.size == 1 else None)
@@ -179,7 +181,7 @@ class Notary:
     def _take(self, log: GlobalLog, answer: Mapping[int, list[ConsumerRecord]], next_offsets: dict[int, int]) -> None:
         for shard, records in answer.items():
             for record in records:
-                block = read_block(record.value, self._settings.origin, self._history.sealers)
+                block = read_block(record.value, self._settings.origin, self._signer.history.sealers)
                 if self._final:
                     block = "the log has ended"
                 reason = block if isinstance(block, str) else log.offer(shard, record.offset, *block)
@@ -198,7 +200,7 @@ class Notary:
                 draft.state,
                 log.anchor,
                 draft.nodes if cosigning.wanted else (),
-                key_sets=len(self._history.sets) - 1,
+                key_sets=len(self._signer.history.sets) - 1,
             )
             hit("notary.after_guard")
             offset = await self._append(writer, draft, None)
@@ -214,11 +216,13 @@ class Notary:
         if not asked or self._final:
             return
         state = log.anchor.state
-        decision = decide(self._history, state, asked)
-        await repository.carry_out(state, tuple(keys.text() for keys in self._history.sets[1:]), decision)
+        history = self._signer.history
+        self._signer.refresh()
+        decision = decide(history, state, asked, self._signer.owned())
+        await repository.carry_out(state, tuple(keys.text() for keys in history.sets[1:]), decision)
         hit("notary.after_change")
         if decision.keys is not None:
-            self._history = self._history.taking(decision.keys)
+            self._signer.history = history.taking(decision.keys)
         self._final = decision.freeze
         _log.info("changes_carried_out", size=state.size, done=decision.done, refused=decision.refused)
         if decision.keys is not None or decision.freeze:
@@ -226,30 +230,30 @@ class Notary:
 
     async def _append_changes(self, writer: TailWriter, state: State, keys: KeySet | None, *, final: bool) -> None:
         """Stores the last checkpoint once more, with the key set made at it and the statement of the log's end."""
-        checkpoint = Checkpoint(self._key.name, state.size, state.root)
+        checkpoint = Checkpoint(self._signer.origin, state.size, state.root)
         cosigned = self._noted is not None and self._noted[0] == state
-        note = self._noted[1] if self._noted and cosigned else sign_note(checkpoint.text(), self._key)
+        note = self._noted[1] if self._noted and cosigned else self._signer.checkpoint(checkpoint)
         value = CheckpointRecord(
             state.heights,
             note.encode().decode(),
-            keys=sign_keys(keys, self._key).encode().decode() if keys else None,
-            final=sign_final(checkpoint, self._key).encode().decode() if final else None,
+            keys=self._signer.keys(keys).encode().decode() if keys else None,
+            final=self._signer.final(checkpoint).encode().decode() if final else None,
         ).encode()
-        await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+        await writer.append([OutRecord(self._signer.origin.encode(), value, timestamp_ms=self._clock())])
 
     async def _append_cosigned(self, writer: TailWriter, state: State, note: SignedNote | None) -> None:
         """Stores the last checkpoint once more, with cosignatures: the rule of counting lets it add signatures."""
         if note is None:
             return
         value = CheckpointRecord(state.heights, note.encode().decode()).encode()
-        await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+        await writer.append([OutRecord(self._signer.origin.encode(), value, timestamp_ms=self._clock())])
         self._noted = (state, note)
         hit("notary.after_cosigned")
         metrics.COSIGNED.inc()
 
     async def _append(self, writer: TailWriter, draft: Draft, genesis: bytes | None) -> int:
         """Signs the state, which the guard row already has, and stores it; gives its offset."""
-        checkpoint = Checkpoint(self._key.name, draft.state.size, draft.state.root)
-        note = sign_note(checkpoint.text(), self._key).encode().decode()
+        checkpoint = Checkpoint(self._signer.origin, draft.state.size, draft.state.root)
+        note = self._signer.checkpoint(checkpoint).encode().decode()
         value = CheckpointRecord(draft.state.heights, note, genesis).encode()
-        return await writer.append([OutRecord(self._key.name.encode(), value, timestamp_ms=self._clock())])
+        return await writer.append([OutRecord(self._signer.origin.encode(), value, timestamp_ms=self._clock())])

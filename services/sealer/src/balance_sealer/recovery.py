@@ -13,9 +13,9 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_verify.entry import GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import KeyHistory, KeySet, open_keys
+from balance_verify.keyset import KeyHistory, KeySet
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import VerifierKey
+from balance_verify.note import VerifierKey, open_note
 
 from balance_sealer.blocks import read_block
 from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis
@@ -49,7 +49,7 @@ async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, 
         history = KeyHistory.begin(genesis, guard.keys)
     except VerifyError as error:
         raise NotaryRefusal("guard row", f"key sets: {error}", "restore it from a backup") from error
-    published_at, stated = await _published_at(settings, guard, log_key, checkpoints_end)
+    published_at, stated = await _published_at(settings, guard, history.last, checkpoints_end)
     tips: list[BlockChain] = []
     next_offsets: dict[int, int] = {}
     for shard in range(genesis.shards):
@@ -86,9 +86,7 @@ def _genesis(settings: CommonSettings, guard: Guard, log_key: VerifierKey) -> Ge
     return genesis
 
 
-async def _published_at(
-    settings: CommonSettings, guard: Guard, log_key: VerifierKey, end: int
-) -> tuple[int | None, bool]:
+async def _published_at(settings: CommonSettings, guard: Guard, keys: KeySet, end: int) -> tuple[int | None, bool]:
     """Reads the checkpoints from the base's on: is the row's state among them, and nothing that contradicts it?
 
     Told with it: whether the key set and the end that belong to the state are there too.
@@ -106,7 +104,7 @@ async def _published_at(
         while at < end:
             for record in await reader.read(end - at, WAIT_SECONDS):
                 at = record.offset + 1
-                signed = read_checkpoint(record.value, log_key)
+                signed = read_checkpoint(record.value, keys)
                 if record.offset == base.offset and (isinstance(signed, str) or not base.state.stated_by(signed)):
                     raise NotaryRefusal(
                         "guard row",
@@ -124,7 +122,7 @@ async def _published_at(
                     )
                 if published_at is None:
                     published_at = record.offset
-                due -= _stated(signed, log_key)
+                due -= _stated(signed, keys)
     return published_at, not due
 
 
@@ -137,13 +135,14 @@ def _due(guard: Guard) -> set[str]:
     return {*made, *([FINAL] if guard.final else [])}
 
 
-def _stated(signed: SignedState, log_key: VerifierKey) -> set[str]:
+def _stated(signed: SignedState, keys: KeySet) -> set[str]:
     found: set[str] = set()
+    log_keys = keys.log_keys(signed.size)
     try:
         if signed.keys is not None:
-            found.add(open_keys(signed.keys.encode(), log_key).text())
+            found.add(open_note(signed.keys.encode(), log_keys).text)
         if signed.final is not None:
-            open_final(signed.final.encode(), log_key)
+            open_final(signed.final.encode(), *log_keys)
             found.add(FINAL)
     except VerifyError:
         return found

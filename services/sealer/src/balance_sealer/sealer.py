@@ -68,9 +68,9 @@ class Sealer:
         """Works on one shard until cancelled or something unexpected; then the runner begins it anew."""
         writer = TailWriter(self._settings, self._settings.topic(BLOCKS), shard)
         try:
-            covered = await read_covered(self._settings, self._log_key)
             async with KeyWatch(self._settings, self._log_key) as watch:
                 history = await watch.refresh()
+                covered = await read_covered(self._settings, self._log_key, history)
                 chain = await self._open(writer, covered, history, shard)
                 key = self._key_for(history, chain)
                 metrics.HEIGHT.labels(str(shard)).set(chain.height)

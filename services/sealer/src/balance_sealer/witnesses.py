@@ -19,7 +19,7 @@ from balance_chain.runtime.health import Health
 from balance_chain.runtime.logs import get_logger
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.cosignature import cosignature_time
-from balance_verify.note import NoteSignature, VerifierKey, open_note
+from balance_verify.note import NoteSignature, open_note
 from balance_verify.policy import PolicyWitness
 from balance_verify.witness import CONFLICT, NOT_CONSISTENT, AddCheckpoint, read_answer, read_size
 
@@ -28,6 +28,7 @@ from balance_sealer.errors import NotaryRefusal
 from balance_sealer.gathering import Gathering, Published
 from balance_sealer.repository import NodeRepository
 from balance_sealer.settings import NotarySettings
+from balance_sealer.signer import LogSigner
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Most bytes read of an answer: signature lines or a checkpoint."""
@@ -53,7 +54,7 @@ class Witnesses:
         self,
         settings: NotarySettings,
         witnesses: tuple[PolicyWitness, ...],
-        log_key: VerifierKey,
+        signer: LogSigner,
         nodes: NodeRepository,
         health: Health,
         clock: Callable[[], int],
@@ -61,7 +62,7 @@ class Witnesses:
         """`witnesses` have URLs; `clock` gives milliseconds."""
         self._settings = settings
         self._witnesses = witnesses
-        self._log_key = log_key
+        self._signer = signer
         self._nodes = nodes
         self._health = health
         self._clock = clock
@@ -164,12 +165,12 @@ class Witnesses:
 
     async def _look_for_a_contradiction(self, client: httpx.AsyncClient, witness: PolicyWitness) -> None:
         """A witness that says no may hold what proves that it is right: a checkpoint signed by our own key."""
-        name = hashlib.sha256(self._log_key.name.encode()).hexdigest()
+        name = hashlib.sha256(self._signer.origin.encode()).hexdigest()
         status, body = await _send(client, "GET", _url(witness, f"{name}/checkpoint"))
         if status != 200:
             return
-        seen = Checkpoint.parse(open_note(body, [self._log_key]).text)
-        if seen.origin == self._log_key.name and seen.size and await self._nodes.root(seen.size) != seen.root:
+        seen = Checkpoint.parse(open_note(body, self._signer.log_keys()).text)
+        if seen.origin == self._signer.origin and seen.size and await self._nodes.root(seen.size) != seen.root:
             self.contradiction = seen
             _log.critical("contradiction", witness=witness.name, size=seen.size, root=seen.root.hex())
 

@@ -171,10 +171,17 @@ def _log_routes(app: FastAPI, portal: Portal) -> None:
     )
     async def get_key_note() -> Response:
         """404 as long as the keys are those of the genesis entry."""
-        note = await portal.queries.key_note()
-        if note is None:
-            raise ProblemError(404, "No key set", "no key has changed: the genesis entry's keys hold")
-        return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
+        return PlainTextResponse((await _key_notes(portal))[-1], headers={"Cache-Control": "no-cache"})
+
+    @app.get(
+        "/log/keys.notes",
+        summary="Every key set, one after another, for who knows an earlier or a later key of the log",
+        tags=["log"],
+        response_class=PlainTextResponse,
+    )
+    async def get_key_notes() -> Response:
+        """404 as long as the keys are those of the genesis entry."""
+        return PlainTextResponse("\n".join(await _key_notes(portal)), headers={"Cache-Control": "no-cache"})
 
     @app.get("/v1/status", summary="Numbers of each shard and of the log", tags=["status"])
     async def get_status() -> Response:
@@ -186,6 +193,13 @@ def _log_routes(app: FastAPI, portal: Portal) -> None:
     async def get_findings() -> Response:
         found = await portal.queries.findings(LIST_LIMIT)
         return _json({"findings": list(map(answers.finding_json, found))})
+
+
+async def _key_notes(portal: Portal) -> list[str]:
+    notes = await portal.queries.key_notes()
+    if not notes:
+        raise ProblemError(404, "No key set", "no key has changed: the genesis entry's keys hold")
+    return notes
 
 
 async def _bundle(portal: Portal, source: str, id: str) -> ProofBundle:
@@ -212,7 +226,7 @@ async def _certificate(portal: Portal, request: Request, source: str, id: str) -
     bundle = await _bundle(portal, source, id)
     language = language_of(request)
     sealers = await portal.keys("sealer", bundle.log_proof.index)
-    html = render_certificate(bundle, portal.log_key, sealer_keys=sealers, lang=language)
+    html = render_certificate(bundle, await portal.log_key_of(bundle), sealer_keys=sealers, lang=language)
     return HTMLResponse(
         html,
         headers={
@@ -237,7 +251,9 @@ async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
         detail = "send the proof file as it was given"
         raise ProblemError(400, "Not a proof bundle", str(error), (FieldError("", str(error), detail),)) from None
     sealers = await portal.keys("sealer", bundle.log_proof.index)
-    report = report_json(verify_bundle(bundle, portal.log_key, policy=portal.policy, sealer_keys=sealers))
+    report = report_json(
+        verify_bundle(bundle, await portal.log_key_of(bundle), policy=portal.policy, sealer_keys=sealers)
+    )
     if receipt is not None:
         gateways = await portal.keys("gateway", bundle.log_proof.index)
         step = receipt_step(receipt, await _event_in(portal, bundle), gateways)

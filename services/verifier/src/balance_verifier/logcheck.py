@@ -6,6 +6,7 @@ itself, so every checkpoint that counts is consistent with every other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -14,7 +15,7 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_keys
+from balance_verify.keyset import SEALER, KeyHistory, KeySet
 from balance_verify.merkle import CompactRange, leaf_hash
 from balance_verify.note import SignedNote, VerifierKey, open_note
 from balance_verify.policy import Policy
@@ -100,7 +101,12 @@ def genesis_of(entry_bytes: bytes) -> GenesisHeader:
 
 def history_of(state: LogState) -> KeyHistory:
     """The log's keys as they were verified up to this state, which has the genesis entry."""
-    return KeyHistory.begin(genesis_of(state.genesis), state.keys)
+    return _history(state.genesis, state.keys)
+
+
+@functools.lru_cache(maxsize=8)
+def _history(genesis: bytes, keys: tuple[str, ...]) -> KeyHistory:
+    return KeyHistory.begin(genesis_of(genesis), keys)
 
 
 class LogCheck:
@@ -134,13 +140,21 @@ class LogCheck:
             checkpoint = Checkpoint.parse(note.text)
         except VerifyError as error:
             return self._skip(state, self._finding("checkpoint_unreadable", place, "a checkpoint record", str(error)))
-        # (2) the log's key has signed it, for this log, and no cosignature by a witness of the policy is forged
+        # (2) a key of the log has signed it that holds at its size, for this log, and no cosignature by a witness of
+        # the policy is forged
+        log_keys = history_of(state).last.log_keys(checkpoint.size) if state.genesis else (self._key,)
         try:
-            verified = open_note(record.note.encode(), [self._key])
+            verified = open_note(record.note.encode(), log_keys)
             verdict = self._policy.judge(note) if self._policy is not None else None
         except VerifyError as error:
             return self._skip(
-                state, self._finding("checkpoint_signature", place, f"a signature by {self._key.id}", str(error))
+                state,
+                self._finding(
+                    "checkpoint_signature",
+                    place,
+                    f"a signature by {' or '.join(key.id for key in log_keys)}",
+                    str(error),
+                ),
             )
         if checkpoint.origin != self._origin:
             return self._skip(
@@ -201,19 +215,20 @@ class LogCheck:
             return self._skip(state, self._finding("key_set", place, expected + ended, found))
         texts, detail = state.keys, ""
         try:
-            # (4) the key set is signed by the log's key, of this size, and can follow the one before
+            # (4) the key set is signed by the log's keys, of this size, and can follow the one before
+            log_keys = history_of(state).last.log_keys(checkpoint.size)
             if record.keys is not None:
-                text = open_keys(record.keys.encode(), self._key).text()
+                text = open_note(record.keys.encode(), log_keys).text
                 if text in state.keys:
                     finding = self._finding(
                         "checkpoint_not_counting", place, "a new key set", "one again", severity=NOT_COUNTING
                     )
                     return self._skip(state, finding)
                 detail = history_of(state).last.text()
-                history_of(state).taking_note(record.keys, self._key, checkpoint.size, record.heights)
+                history_of(state).taking_note(record.keys, checkpoint.size, record.heights)
                 texts = (*texts, text)
             # (5) the end is signed by the log's key and names this checkpoint
-            if record.final is not None and open_final(record.final.encode(), self._key) != checkpoint:
+            if record.final is not None and open_final(record.final.encode(), *log_keys) != checkpoint:
                 finding = self._finding("key_set", place, f"the end at size {state.size}", "the end at another size")
                 return self._skip(state, finding)
         except VerifyError as error:

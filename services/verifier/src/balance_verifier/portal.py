@@ -14,6 +14,7 @@ from balance_chain.runtime.policyfile import load_policy
 from balance_chain.web.problems import FieldError, ProblemError
 from balance_verify.keyset import KeyHistory, KeySet
 from balance_verify.note import VerifierKey
+from balance_verify.proof import ProofBundle
 from fastapi import Request
 
 from balance_verifier import answers
@@ -70,6 +71,13 @@ class Portal:
         """The keys of the log and the sizes between which they hold; None before the genesis entry was verified."""
         _, log = await self.queries.status()
         return KeyHistory.begin(genesis_of(log.genesis), log.keys).last if log.genesis else None
+
+    async def log_key_of(self, bundle: ProofBundle) -> VerifierKey:
+        """The key of the log that has signed a bundle's checkpoint and holds at its size, or else the first."""
+        keys = await self.key_set()
+        holding = keys.log_keys(bundle.log_proof.checkpoint.size) if keys else ()
+        signers = {(each.name, each.key_hash) for each in bundle.log_proof.note.signatures}
+        return next((key for key in holding if (key.name, key.key_hash) in signers), self.log_key)
 
     async def keys(self, role: str, index: int) -> list[VerifierKey]:
         """The keys of a role (sealer, gateway) that hold at an entry of the log."""

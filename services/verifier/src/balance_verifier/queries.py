@@ -207,12 +207,10 @@ class Queries:
         entry: bytes = values.pop("entry")
         return FoundBlock(**values), entry
 
-    async def key_note(self) -> str | None:
-        """The last key set as the log's key signed it; None while the genesis entry's keys hold."""
-        note: str | None = await self._pool.fetchval(
-            "SELECT keys FROM checkpoint WHERE keys IS NOT NULL ORDER BY pos DESC LIMIT 1"
-        )
-        return note
+    async def key_notes(self) -> list[str]:
+        """Each key set as the log's keys signed it, in order; none while the genesis entry's keys hold."""
+        rows = await self._pool.fetch("SELECT keys FROM checkpoint WHERE keys IS NOT NULL ORDER BY pos")
+        return [row["keys"] for row in rows]
 
     async def status(self) -> tuple[list[ShardStatus], LogStatus]:
         """The numbers of every shard and of the log, of one moment."""

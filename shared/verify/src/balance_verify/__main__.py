@@ -101,7 +101,7 @@ def _check(trusted: _Trusted, given: _Given, *, operator_only: bool, as_json: bo
     if log_key is None and policy is not None and policy.logs:
         # Where the policy lists several logs, the checkpoint's own; where it lists another, the steps will say so.
         origin = bundle.log_proof.checkpoint.origin if bundle else given.receipt.receipt.origin if given.receipt else ""
-        log_key = policy.log_of(origin) or policy.logs[0].key
+        log_key = policy.log_of(origin, bundle.log_proof.note if bundle else None) or policy.logs[0].key
     held = None
     if given.keys is not None and log_key is not None:
         try:

@@ -22,19 +22,19 @@ from .note import SignedNote, SigningKey, VerifierKey, open_note, sign_note
 TITLE: Final = "balance-chain final\n"
 
 
-def sign_final(checkpoint: Checkpoint, log_key: SigningKey) -> SignedNote:
+def sign_final(checkpoint: Checkpoint, *log_keys: SigningKey) -> SignedNote:
     """The statement that the log ends with this checkpoint."""
-    return sign_note(TITLE + checkpoint.text(), log_key)
+    return sign_note(TITLE + checkpoint.text(), *log_keys)
 
 
-def open_final(note: bytes, log_key: VerifierKey) -> Checkpoint:
-    """The last checkpoint of the log, from a statement that the log's key has signed."""
-    text = open_note(note, [log_key]).text
+def open_final(note: bytes, *log_keys: VerifierKey) -> Checkpoint:
+    """The last checkpoint of the log, from a statement that one of the log's keys has signed."""
+    text = open_note(note, log_keys).text
     if not text.startswith(TITLE):
         raise MalformedError("final", "is no statement that a log has ended", f"begin with the line {TITLE.strip()}")
     checkpoint = Checkpoint.parse(text.removeprefix(TITLE))
-    if checkpoint.origin != log_key.name:
-        raise MismatchError("final, origin", log_key.name, checkpoint.origin)
+    if checkpoint.origin != log_keys[0].name:
+        raise MismatchError("final, origin", log_keys[0].name, checkpoint.origin)
     return checkpoint
 
 

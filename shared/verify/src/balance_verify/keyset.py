@@ -13,17 +13,22 @@ log's key is named as the origin, others `<origin>/<role>`. The genesis entry is
 all lines of the set before it, and may end keys and add keys at its own size, nowhere else. So what held in the past
 never changes, and every size that a line names comes with the heights that it stood at: a reader of one shard can
 tell by height alone, before the block has its place in the log, whether a key holds for it.
+
+The log's own key changes in the same way (docs/decisions/0012-the-logs-key.md). A key of the log signs checkpoints of
+the sizes `from` to `until`, both included: the set is published beside the checkpoint of its own size. A set is signed
+by a key of the log that holds in the set before it, and by each key of the log that it adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ._strict import check_line, check_range, decode_decimal
+from ._strict import check_line, check_range, decode_decimal, decode_utf8
+from .checkpoint import Checkpoint
 from .entry import GenesisHeader
-from .errors import MalformedError, MismatchError
+from .errors import MalformedError, MismatchError, UnknownSignerError
 from .note import SignedNote, SigningKey, VerifierKey, open_note, sign_note
 
 TITLE: Final = "balance-chain keys"
@@ -102,6 +107,20 @@ class KeySet:
         """The keys of a role that hold for the log's entry of this index."""
         return tuple(key.vkey for key in self.keys if self.role(key.vkey) == role and key.holds_at(index))
 
+    def log_keys(self, size: int) -> tuple[VerifierKey, ...]:
+        """The log's keys that may sign its checkpoint of this size."""
+        return tuple(
+            key.vkey
+            for key in self.keys
+            if self.role(key.vkey) == LOG
+            and key.from_size <= size
+            and (key.until_size is None or size <= key.until_size)
+        )
+
+    def open_log_keys(self) -> tuple[VerifierKey, ...]:
+        """The log's keys that have not ended: one of them signs the next set."""
+        return tuple(key.vkey for key in self.keys if self.role(key.vkey) == LOG and key.until_size is None)
+
     def find(self, key_id: str) -> HeldKey | None:
         """The key of this `name+hash`."""
         return next((key for key in self.keys if key.vkey.id == key_id), None)
@@ -141,6 +160,8 @@ class KeySet:
         for new in after.keys[len(self.keys) :]:
             if new != HeldKey(new.vkey, after.size):
                 raise MismatchError("key set, new line", f"{after.size} - and the vkey", str(new))
+        if self.open_log_keys() and not after.open_log_keys():
+            raise MismatchError("key set, the log's key", "one that has not ended", "none")
 
     def text(self) -> str:
         """The text that the log's key signs."""
@@ -173,11 +194,60 @@ def sign_keys(keys: KeySet, *log_keys: SigningKey) -> SignedNote:
     return sign_note(keys.text(), *log_keys)
 
 
-def open_keys(note: bytes, log_key: VerifierKey) -> KeySet:
-    """The set in a note that the log's key has signed."""
-    keys = KeySet.parse(open_note(note, [log_key]).text)
-    _same("origin", log_key.name, keys.origin)
-    return keys
+def open_keys(notes: bytes, log_key: VerifierKey) -> KeySet:
+    """The last set of one note, or of several one after another, from the first on that the given key has signed.
+
+    Each later one must be one that follows the set before it, signed as it must be.
+    """
+    found: KeySet | None = None
+    unknown: UnknownSignerError | None = None
+    for note in _split(notes):
+        if found is not None:
+            found = _open_next(note, found)
+            continue
+        try:
+            found = KeySet.parse(open_note(note, [log_key]).text)
+        except UnknownSignerError as error:
+            unknown = unknown or error
+    if found is None:
+        raise unknown or MalformedError("keys", "no note", "give what /log/keys.note shows")
+    _same("origin", log_key.name, found.origin)
+    return found
+
+
+def open_checkpoint(note: bytes, keys: KeySet) -> tuple[Checkpoint, SignedNote]:
+    """A checkpoint that a key of the log which holds at its size has signed, and the note with those signatures."""
+    size = Checkpoint.parse(SignedNote.parse(note).text).size
+    signed = open_note(note, keys.log_keys(size))
+    return Checkpoint.parse(signed.text), signed
+
+
+def _open_next(note: bytes, before: KeySet) -> KeySet:
+    """The set in a note that can follow `before`."""
+    after = KeySet.parse(SignedNote.parse(note).text)
+    before.check_next(after)
+    may, added = before.open_log_keys(), set(after.open_log_keys()) - set(before.open_log_keys())
+    signers = {(s.name, s.key_hash) for s in open_note(note, [*may, *added]).signatures}
+    _signed(may, signers, any)
+    # Who has a new key must have wanted it: and so whoever knows the new one alone can believe the set.
+    _signed(added, signers, all)
+    return after
+
+
+def _signed(
+    keys: Collection[VerifierKey], signers: set[tuple[str, bytes]], enough: Callable[[Iterable[bool]], bool]
+) -> None:
+    if not enough((key.name, key.key_hash) in signers for key in keys):
+        ids = [f"{name}+{key_hash.hex()}" for name, key_hash in sorted(signers)]
+        raise UnknownSignerError("key set, signature", " or ".join(key.id for key in keys), ", ".join(ids))
+
+
+def _split(notes: bytes) -> list[bytes]:
+    """Notes one after another, a blank line between; neither text nor signatures have one inside."""
+    parts = decode_utf8(notes, "keys").removesuffix("\n").split("\n\n")
+    if len(parts) % 2:
+        raise MalformedError("keys", "not a signed note", "give what /log/keys.note shows")
+    return [f"{text}\n\n{lines}\n".encode() for text, lines in zip(parts[::2], parts[1::2], strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +274,11 @@ class KeyHistory:
         self.last.check_next(after)
         return KeyHistory((*self.sets, after))
 
-    def taking_note(self, note: str, log_key: VerifierKey, size: int, heights: tuple[int, ...]) -> KeyHistory:
+    def taking_note(self, note: str, size: int, heights: tuple[int, ...]) -> KeyHistory:
         """`taking` the set in a note that came with the checkpoint of this size and heights."""
-        keys = open_keys(note.encode(), log_key)
+        keys = _open_next(note.encode(), self.last)
         _same("size and heights", f"{size} {heights}", f"{keys.size} {keys.heights}")
-        return self.taking(keys)
+        return KeyHistory((*self.sets, keys))
 
     def sealers(self, shard: int, height: int) -> tuple[VerifierKey, ...]:
         """The keys that may sign the block of this height of a shard."""

@@ -123,9 +123,11 @@ class Policy:
         lines += [f"group {each.name} {each.threshold} {' '.join(each.members)}" for each in self.groups]
         return "\n".join([*lines, f"quorum {self.quorum}", ""])
 
-    def log_of(self, origin: str) -> VerifierKey | None:
-        """The key of the first log listed under this origin."""
-        return next((log.key for log in self.logs if log.key.name == origin), None)
+    def log_of(self, origin: str, note: SignedNote | None = None) -> VerifierKey | None:
+        """The key of the log listed under this origin: where several are, the one that has signed the note."""
+        keys = [log.key for log in self.logs if log.key.name == origin]
+        signers = {(each.name, each.key_hash) for each in note.signatures} if note else set()
+        return next((key for key in keys if (key.name, key.key_hash) in signers), keys[0] if keys else None)
 
     def lists(self, key: VerifierKey) -> bool:
         """Whether the policy leaves the choice of log open, or lists this one."""

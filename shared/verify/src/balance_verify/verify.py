@@ -87,14 +87,15 @@ def verify_bundle(
     """Take the seven steps on `bundle`. Never raises: what cannot be computed is a result too."""
     if keys is not None:
         sealer_keys = (*sealer_keys, *keys.at(SEALER, bundle.log_proof.index))
-    witnesses, finality = _witnesses(bundle, log_key, policy)
+    log_keys = keys.log_keys(bundle.log_proof.checkpoint.size) if keys is not None else (log_key,)
+    witnesses, finality = _witnesses(bundle, log_keys, policy)
     return Report(
         (
             _event_position(bundle),
             _event_in_block(bundle),
             _entry_in_log(bundle),
             _origin(bundle, log_key),
-            _checkpoint_signature(bundle, log_key),
+            _checkpoint_signature(bundle, log_keys),
             _sealer_signature(bundle, sealer_keys, keys),
             witnesses,
         ),
@@ -147,17 +148,17 @@ def _origin(bundle: ProofBundle, log_key: VerifierKey) -> Step:
     return Step(4, "origin", result, log_key.name, got, detail)
 
 
-def _checkpoint_signature(bundle: ProofBundle, log_key: VerifierKey) -> Step:
-    # Step 5.
+def _checkpoint_signature(bundle: ProofBundle, log_keys: Sequence[VerifierKey]) -> Step:
+    # Step 5. With a key set these are the log's keys that hold at the checkpoint's size.
     result: Result = MATCHES
-    got = log_key.id
+    expected = got = " or ".join(key.id for key in log_keys)
     try:
-        open_note(bundle.log_proof.note.encode(), [log_key])
+        open_note(bundle.log_proof.note.encode(), log_keys)
     except UnknownSignerError as error:
         result, got = SIGNER_NOT_RECOGNISED, error.got
     except BadSignatureError as error:
         result, got = DIFFERS, error.got
-    return Step(5, "checkpoint signature", result, log_key.id, got, "the log's signature over its size and root")
+    return Step(5, "checkpoint signature", result, expected, got, "the log's signature over its size and root")
 
 
 def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey], keys: KeySet | None) -> Step:
@@ -182,16 +183,16 @@ def _sealer_signature(bundle: ProofBundle, sealer_keys: Sequence[VerifierKey], k
     return Step(6, name, result, expected, got, detail)
 
 
-def _witnesses(bundle: ProofBundle, log_key: VerifierKey, policy: Policy | None) -> tuple[Step, str]:
+def _witnesses(bundle: ProofBundle, log_keys: Sequence[VerifierKey], policy: Policy | None) -> tuple[Step, str]:
     # Step 7.
     name = "witnesses"
     if policy is None:
         return Step(7, name, NOT_CHECKABLE, "", "", "no witness policy was given", needed=False), OPERATOR_ALONE
     expected = "no witness" if policy.quorum == NONE else f"quorum {policy.quorum}"
-    if not policy.lists(log_key):
-        listed = " or ".join(log.key.id for log in policy.logs)
+    if not any(map(policy.lists, log_keys)):
+        listed, got = (" or ".join(key.id for key in keys) for keys in ([log.key for log in policy.logs], log_keys))
         detail = "the policy does not list the log's key"
-        return Step(7, name, SIGNER_NOT_RECOGNISED, listed, log_key.id, detail), f"{NOT_FINAL}: {detail}"
+        return Step(7, name, SIGNER_NOT_RECOGNISED, listed, got, detail), f"{NOT_FINAL}: {detail}"
     try:
         verdict = policy.judge(bundle.log_proof.note)
     except BadSignatureError as error:

@@ -13,12 +13,11 @@ from typing import Final
 
 from balance_chain.core.counting import BlockChain
 from balance_chain.runtime.killpoints import hit
-from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_keys
+from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_checkpoint
 from balance_verify.merkle import CompactRange, leaf_hash, root_nodes
-from balance_verify.note import VerifierKey, open_note
+from balance_verify.note import SignedNote, VerifierKey
 from balance_verify.tiles import ENTRIES, TILE_WIDTH, TileBuilder, TileReader, encode_bundle, parse_bundle, tile_at
 from balance_verify.topicvalues import CheckpointRecord
 
@@ -30,9 +29,11 @@ from balance_verifier.archive.layout import (
     KEYS,
     Head,
     encode_events,
+    encode_keys,
     encode_records,
     events_path,
     head_path,
+    key_set_path,
     leaves_path,
     records_path,
 )
@@ -122,7 +123,7 @@ class Exporter:
             raise ArchiveRefused(
                 "tile/", "do not give the root of the checkpoint beside them", "run fsck on the archive"
             )
-        self._keys = KeyHistory.begin(opened.header)
+        self._keys = opened.keys
         self._done.size, self._done.root = size, head.root
         part = size % TILE_WIDTH
         tile = tile_at(ENTRIES, size // TILE_WIDTH, size) if part else None
@@ -151,9 +152,10 @@ class Exporter:
                 f"archive: size {tip.size} root {self._done.root}; projection: {got}",
                 "wait until the verifier has caught up; if it has, find out which of the two was changed",
             )
-        for keys in map(KeySet.parse, await self._source.key_sets()):
-            if keys.size <= tip.size:
-                self._keys = self._keys.taking(keys)
+        for note in await self._source.key_sets():
+            keys = KeySet.parse(SignedNote.parse(note.encode()).text)
+            if keys.size <= tip.size and keys not in self._keys.sets:
+                self._take_keys(note, keys.size, keys.heights)
         for shard, height in enumerate(tip.heights):
             tip.chains.append(await self._chain_end(shard, height))
 
@@ -179,15 +181,15 @@ class Exporter:
                 for height in range(old + 1, new + 1):
                     written += await self._take_block(tip, shard, height)
         try:
-            said = Checkpoint.parse(open_note(checkpoint.note.encode(), [self._log_key]).text)
+            said, _ = open_checkpoint(checkpoint.note.encode(), self._keys.last)
         except VerifyError as error:
             raise ArchiveRefused(place, str(error), "find out who changed the projection") from None
         _agree(place, "size and root", f"{tip.size} {tip.range.root().hex()}", f"{said.size} {said.root.hex()}")
         tip.heights = checkpoint.heights
         if checkpoint.keys is not None:
             try:
-                if open_keys(checkpoint.keys.encode(), self._log_key) not in self._keys.sets:
-                    self._keys = self._keys.taking_note(checkpoint.keys, self._log_key, tip.size, checkpoint.heights)
+                if KeySet.parse(SignedNote.parse(checkpoint.keys.encode()).text) not in self._keys.sets:
+                    self._take_keys(checkpoint.keys, tip.size, checkpoint.heights)
             except VerifyError as error:
                 raise ArchiveRefused(place, f"key set: {error}", "find out who changed the projection") from None
         tip.lines.append(
@@ -202,6 +204,11 @@ class Exporter:
         self._done.checkpoints += 1
         return written
 
+    def _take_keys(self, note: str, size: int, heights: tuple[int, ...]) -> None:
+        """A key set; its note is written at once, and counts from the checkpoint of its size on."""
+        self._keys = self._keys.taking_note(note, size, heights)
+        self._store.put(key_set_path(len(self._keys.sets) - 1), note.encode())
+
     def _begin_log(self, tip: _Tip, checkpoint: SourceCheckpoint) -> None:
         if not checkpoint.genesis:
             raise ArchiveRefused("genesis", "is not in the projection", "wait until the verifier has verified it")
@@ -214,7 +221,6 @@ class Exporter:
         tip.chains = [BlockChain(shard) for shard in range(genesis.shards)]
         tip.genesis = checkpoint.genesis
         self._store.put(GENESIS, checkpoint.genesis)
-        self._store.put(KEYS, "".join(f"{key}\n" for key in genesis.keys).encode())
         self._append(tip, checkpoint.genesis)
 
     async def _take_block(self, tip: _Tip, shard: int, height: int) -> int:
@@ -262,6 +268,7 @@ class Exporter:
         note, root = last.note.encode(), tip.range.root().hex()
         head = Head(checkpoints=tip.records, heights=tip.heights, origin=self._log_key.name, root=root, size=tip.size)
         self._store.put(head_path(note), head.encode())
+        self._store.put(KEYS, encode_keys(self._keys.last))
         self._store.flush()
         hit("archive.before_checkpoint")
         self._store.put(CHECKPOINT, note)

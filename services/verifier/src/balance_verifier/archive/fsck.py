@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -19,16 +19,27 @@ from typing import Final, Protocol, TypeVar
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader, entry_hash
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import KeyHistory, KeySet
+from balance_verify.keyset import KeyHistory, KeySet, open_checkpoint
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import SignedNote, VerifierKey, open_note
+from balance_verify.note import SignedNote, VerifierKey
 from balance_verify.policy import Policy
 from balance_verify.tiles import TILE_WIDTH
 
 from balance_verifier.archive.faults import Fault, fault_of
 from balance_verifier.archive.history import History, check_sequence
-from balance_verifier.archive.layout import CHECKPOINT, GENESIS, KEYS, Head, bundles_of, head_path, records_path
+from balance_verifier.archive.layout import (
+    CHECKPOINT,
+    GENESIS,
+    KEYS,
+    Head,
+    bundles_of,
+    encode_keys,
+    head_path,
+    key_set_path,
+    records_path,
+)
 from balance_verifier.archive.progressfile import ProgressFile, Resumed
+from balance_verifier.archive.reading import read_keys
 from balance_verifier.archive.stores import Store, open_store
 from balance_verifier.archive.strays import check_strays
 from balance_verifier.archive.units import EntriesResult, Job, RecordsResult, Signed, check_entries, check_records
@@ -119,11 +130,11 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
     store, report = open_store(location), Report(key_given=options.log_key is not None)
     opened = _open(store, options.log_key, report)
     if opened is not None:
-        key, header, head, note = opened
-        job = Job(location, header.origin, str(key), KeySet.of_genesis(header), head.size)
+        keys, header, head, note = opened
+        job = Job(location, header.origin, keys.last, head.size)
         with _pool(options.jobs) as pool:
             records = _records(pool, job, store, head, note, header, report, options)
-            job = replace(job, keys=_keys(records, header, key, report))
+            _check_keys(records, header, keys, report)
             _log(pool, job, store, records, header.shards, report, options, advance)
         strays = check_strays(store, head, note)
         report.faults += strays.faults
@@ -135,21 +146,29 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
 
 def _open(
     store: Store, given: VerifierKey | None, report: Report
-) -> tuple[VerifierKey, GenesisHeader, Head, bytes] | None:
-    """The first steps, each of which the rest stands on: key, note, genesis entry, head."""
+) -> tuple[KeyHistory, GenesisHeader, Head, bytes] | None:
+    """The first steps, each of which the rest stands on: genesis entry, keys, note, head."""
     place, step, due = GENESIS, "genesis entry", "an entry that names the log's keys"
     try:
         genesis = _file(store, GENESIS)
         entry = Entry.parse(genesis)
         header = entry.genesis_header()
-        key = given or next((key for key in header.verifier_keys() if key.name == header.origin), None)
-        if key is None:
-            raise ArchiveUnreadable(GENESIS, "names no key of the log", "give the log's key with --vkey")
-        report.key, step = key.id, "genesis signature"
-        entry.verify(key)
-        place, step, due = CHECKPOINT, "checkpoint signature", f"a note signed by {key.id}"
+        first = KeySet.of_genesis(header).open_log_keys()
+        if not first:
+            raise ArchiveUnreadable(GENESIS, "names no key of the log", "restore it from another copy")
+        # A later key of the log vouches for those before it: each key set that brings one is signed by it as well.
+        place, step, due = key_set_path(1), "key sets", "sets that follow one another"
         note = _file(store, CHECKPOINT)
-        checkpoint = Checkpoint.parse(open_note(note, [key]).text)
+        size = Checkpoint.parse(SignedNote.parse(note).text).size
+        every = read_keys(store, header)
+        keys = read_keys(store, header, size)
+        if given is not None and given not in [key.vkey for key in every.last.keys]:
+            first = (given,)
+        report.key, place, step, due = (given or first[0]).id, GENESIS, "genesis signature", f"by {first[0].id}"
+        entry.verify(first[0])
+        place, step = CHECKPOINT, "checkpoint signature"
+        due = f"a note signed by {' or '.join(key.id for key in keys.last.log_keys(size))}"
+        checkpoint, _ = open_checkpoint(note, keys.last)
         place, step, due = head_path(note), "head", "what the archive holds under its note"
         head = Head.parse(_file(store, place), place)
     except (VerifyError, ArchiveUnreadable) as error:
@@ -165,11 +184,12 @@ def _open(
     ):
         if expected != got:
             report.faults.append(Fault(GENESIS if name == "origin" else place, name, expected, got))
-    keys = "".join(f"{text}\n" for text in header.keys).encode()
-    if (kept := store.get(KEYS)) != keys:
+    # An export that ended before its note may have left the keys of a later size.
+    kept, due_keys = store.get(KEYS), [encode_keys(each) for each in every.sets[len(keys.sets) - 1 :]]
+    if kept not in due_keys:
         got = "none" if kept is None else kept.decode(errors="backslashreplace").strip()
-        report.faults.append(Fault(KEYS, "keys of the genesis entry", keys.decode().strip(), got))
-    return None if report.faults else (key, header, head, note)
+        report.faults.append(Fault(KEYS, "keys of the last key set", encode_keys(keys.last).decode().strip(), got))
+    return None if report.faults else (keys, header, head, note)
 
 
 def _file(store: Store, path: str) -> bytes:
@@ -218,17 +238,22 @@ def _records(
     return records
 
 
-def _keys(records: list[Signed | None], header: GenesisHeader, key: VerifierKey, report: Report) -> KeySet:
-    """The last key set; each must follow from the one before and belong to its checkpoint."""
+def _check_keys(records: list[Signed | None], header: GenesisHeader, keys: KeyHistory, report: Report) -> None:
+    """The checkpoints' key sets are those of the archive; each must belong to its checkpoint."""
     history = KeyHistory.begin(header)
     for record in records:
         if record is None or record.keys is None:
             continue
         try:
-            history = history.taking_note(record.keys, key, record.size, record.heights)
+            history = history.taking_note(record.keys, record.size, record.heights)
         except VerifyError as error:
             report.faults.append(fault_of(record.place, "key set", "a set that can follow", error))
-    return history.last
+    count = len(history.sets)
+    # One that was made at this very size may be of an export that ended before its record.
+    ahead = [keys_ for keys_ in keys.sets[count:] if keys_.size < report.size]
+    if None not in records and (keys.sets[:count] != history.sets or ahead):
+        due, got = (str(len(each.sets) - 1) for each in (history, keys))
+        report.faults.append(Fault(key_set_path(1), "key sets, as the checkpoints have them", due, got))
 
 
 def _log(
@@ -245,7 +270,7 @@ def _log(
     outside = []
     for name, data in options.outside:
         try:
-            outside.append((name, Checkpoint.parse(open_note(data, [VerifierKey.parse(job.log_key)]).text)))
+            outside.append((name, open_checkpoint(data, job.keys)[0]))
         except VerifyError as error:
             report.faults.append(fault_of(name, "outside checkpoint", f"a note signed by {report.key}", error))
     history = History(job.size, shards, records, outside, store.get)

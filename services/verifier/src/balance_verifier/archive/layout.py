@@ -1,8 +1,10 @@
 """Where each part of an archive is and what its bytes are, as docs/archive.md says. Pure.
 
-checkpoint                      the latest signed note; the only file that is ever replaced, and written last
+checkpoint                      the latest signed note; replaced by each export, and written last
 heads/<SHA-256 of it>.json      what the archive holds under that note
-genesis, keys                   entry 0, and the public keys that it names, a line each
+genesis                         entry 0
+keys                            every public key and the log sizes between which it holds, a line each, like /log/keys
+keysets/<N>.note                the Nth key set behind the genesis entry, as the log's keys signed it
 tile/…                          C2SP tlog-tiles
 checkpoints/<N>[.p/<W>]         256 records of ledger.checkpoints a file, a line each
 blocks/<shard>/<height>.events  the block's event bytes, each after its length (big-endian uint32)
@@ -19,6 +21,7 @@ from typing import Final
 import msgspec
 from balance_verify import jcs
 from balance_verify.errors import MalformedError
+from balance_verify.keyset import KeySet
 from balance_verify.tiles import TILE_WIDTH, Tile, index_path
 
 from balance_verifier.errors import ArchiveUnreadable
@@ -32,6 +35,7 @@ LENGTH_BYTES: Final = 4
 _INDEX: Final = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _RECORDS: Final = re.compile(rf"checkpoints/({_INDEX})(?:\.p/([1-9][0-9]{{0,2}}))?")
 _BLOCK: Final = re.compile(rf"blocks/(0|[1-9][0-9]*)/({_INDEX})\.(?:events|leaves)")
+_KEY_SET: Final = re.compile(r"keysets/([1-9][0-9]*)\.note")
 _HEAD: Final = re.compile(r"heads/[0-9a-f]{64}\.json")
 
 
@@ -64,6 +68,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 def head_path(note: bytes) -> str:
     """The head of the archive whose `checkpoint` has these bytes."""
     return f"heads/{hashlib.sha256(note).hexdigest()}.json"
+
+
+def key_set_path(number: int) -> str:
+    """The note of a key set; those of the genesis entry are number 0 and have none."""
+    return f"keysets/{number}.note"
+
+
+def encode_keys(keys: KeySet) -> bytes:
+    """The file `keys`."""
+    return "".join(f"{key}\n" for key in keys.keys).encode()
 
 
 def events_path(shard: int, height: int) -> str:
@@ -119,11 +133,12 @@ def split_records(data: bytes, width: int, place: str) -> list[bytes]:
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What a path stands for: a tile, a bundle of records, a block's file, or a head."""
+    """What a path stands for: a tile, a bundle of records, a block's file, a key set, or a head."""
 
     tile: Tile | None = None
     records: tuple[int, int] | None = None
     block: tuple[int, int] | None = None
+    key_set: int | None = None
     head: bool = False
 
 
@@ -136,6 +151,8 @@ def known_path(path: str) -> Known | None:
             return None
     if _HEAD.fullmatch(path):
         return Known(head=True)
+    if found := _KEY_SET.fullmatch(path):
+        return Known(key_set=int(found[1]))
     if found := _RECORDS.fullmatch(path):
         index, width = _number(found[1]), int(found[2] or TILE_WIDTH)
         return Known(records=(index, width)) if records_path(index, width) == path else None

@@ -60,8 +60,9 @@ class ArchiveSource:
         ]
 
     async def key_sets(self) -> list[str]:
-        """The texts of the key sets behind the genesis entry's."""
-        return list(await self._pool.fetchval("SELECT keys FROM log") or ())
+        """The notes of the key sets behind the genesis entry's."""
+        rows = await self._pool.fetch("SELECT keys FROM checkpoint WHERE keys IS NOT NULL ORDER BY pos")
+        return [row["keys"] for row in rows]
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         """One block and its events."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 
-from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import BlockHeader, entry_hash
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import SEALER, KeySet
+from balance_verify.keyset import SEALER, KeySet, open_checkpoint
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import VerifierKey, open_note
 from balance_verify.tiles import ENTRIES, TILE_WIDTH, parse_bundle, tile_at
 
 from balance_verifier.archive.blockcheck import check_entry, check_events
@@ -26,11 +24,10 @@ from balance_verifier.errors import ArchiveUnreadable
 
 @dataclass(frozen=True)
 class Job:
-    """What every unit of one run shares; the log's key as vkey text."""
+    """What every unit of one run shares."""
 
     location: str
     origin: str
-    log_key: str
     keys: KeySet
     size: int
 
@@ -85,7 +82,6 @@ def _store(location: str) -> Store:
 def check_records(job: Job, index: int, width: int) -> RecordsResult:
     """A bundle of checkpoint records: each is readable, of this log, and signed by the log's key."""
     path, result = records_path(index, width), RecordsResult()
-    key = VerifierKey.parse(job.log_key)
     data = _store(job.location).get(path)
     try:
         if data is None:
@@ -99,9 +95,9 @@ def check_records(job: Job, index: int, width: int) -> RecordsResult:
         place = f"{path}#{number}"
         try:
             record = parse_record(line, place)
-            checkpoint = Checkpoint.parse(open_note(record.note.encode(), [key]).text)
+            checkpoint, _ = open_checkpoint(record.note.encode(), job.keys)
         except (ArchiveUnreadable, VerifyError) as error:
-            result.faults.append(fault_of(place, "checkpoint signature", f"a note signed by {key.id}", error))
+            result.faults.append(fault_of(place, "checkpoint signature", "a note signed by the log's key", error))
             result.records.append(None)
             continue
         if checkpoint.origin != job.origin:

@@ -10,18 +10,16 @@ from multiprocessing import get_context
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.db import connect
 from balance_chain.runtime.policyfile import load_policy
-from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import KeyHistory
+from balance_verify.keyset import KeyHistory, open_checkpoint
 from balance_verify.merkle import tree_root
-from balance_verify.note import VerifierKey, open_note
 
 from balance_verifier.archive.faults import Fault, fault_of
 from balance_verifier.archive.fsck import Advance, Options, Report, finality_of
 from balance_verifier.live.log import LiveLog
 from balance_verifier.live.shard import LiveShard, ShardResult
 from balance_verifier.live.tables import Tables
-from balance_verifier.logcheck import LogState
+from balance_verifier.logcheck import LogState, history_of
 from balance_verifier.settings import WorkerSettings
 
 
@@ -48,7 +46,8 @@ def fsck_live(settings: WorkerSettings, options: Options, advance: Advance, *, p
     report.notes = live.notes
     report.size, report.root = live.state.size, live.state.root.hex()
     report.checkpoints, report.bytes = len(live.checkpoints), report.bytes + live.read_bytes
-    _outside(live, key, options, report)
+    if live.state.genesis:
+        _outside(live, options, report)
     if live.checkpoints:
         report.finality = finality_of(live.checkpoints[-1].note.encode(), options.policy, report)
     report.seconds = time.monotonic() - started
@@ -115,13 +114,14 @@ async def _compare(settings: WorkerSettings, live: LiveLog, projected: LogState 
         pool.terminate()
 
 
-def _outside(live: LiveLog, key: VerifierKey, options: Options, report: Report) -> None:
+def _outside(live: LiveLog, options: Options, report: Report) -> None:
     """Checkpoints kept elsewhere: each must be of the log as it is now."""
+    keys = history_of(live.state).last
     for name, note in options.outside:
         try:
-            checkpoint = Checkpoint.parse(open_note(note, [key]).text)
+            checkpoint, _ = open_checkpoint(note, keys)
         except VerifyError as error:
-            report.faults.append(fault_of(name, "outside checkpoint", f"a note signed by {key.id}", error))
+            report.faults.append(fault_of(name, "outside checkpoint", "a note signed by the log's key", error))
             continue
         if checkpoint.size > live.state.size:
             due = f"a log of {checkpoint.size} entries or more"

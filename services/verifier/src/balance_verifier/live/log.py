@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import KeyHistory
+from balance_verify.keyset import KeyHistory, open_checkpoint
 from balance_verify.merkle import leaf_hash
-from balance_verify.note import VerifierKey, open_note
+from balance_verify.note import VerifierKey
 from balance_verify.policy import Policy
 from balance_verify.topicvalues import CheckpointRecord
 
@@ -81,8 +80,8 @@ class LiveLog:
                 continue
             with suppress(VerifyError):
                 record = CheckpointRecord.parse(value)
-                size = Checkpoint.parse(open_note(record.note.encode(), [self.log_key]).text).size
-                history = history.taking_note(record.keys or "", self.log_key, size, record.heights)
+                checkpoint, _ = open_checkpoint(record.note.encode(), history.last)
+                history = history.taking_note(record.keys or "", checkpoint.size, record.heights)
         return history
 
     def go_on(self, offset: int, entries: list[list[bytes]]) -> None:

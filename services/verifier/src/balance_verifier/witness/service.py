@@ -161,7 +161,7 @@ class Witness:
 
     async def _found(self, opened: Opened, other: SignedNote, path: Sequence[bytes]) -> None:
         try:
-            evidence = Evidence.collect(self._signer(opened), opened.note, other, path)
+            evidence = Evidence.collect(self._signer(opened, other), opened.note, other, path)
         except MalformedError as error:
             log.warning("no_evidence", error=str(error))
             return
@@ -189,11 +189,12 @@ class Witness:
             partial.replace(path)
         return path
 
-    def _signer(self, opened: Opened) -> VerifierKey:
-        """The key of the log whose signature was verified first."""
-        first = opened.note.signatures[0]
-        keys = self._logs[opened.checkpoint.origin]
-        return next(key for key in keys if (key.name, key.key_hash) == (first.name, first.key_hash))
+    def _signer(self, opened: Opened, other: SignedNote | None = None) -> VerifierKey:
+        """The key of the log that has signed both, where there is one, or else the one verified first."""
+        signed = [(each.name, each.key_hash) for each in opened.note.signatures]
+        both = {(each.name, each.key_hash) for each in other.signatures} if other else set()
+        who = next((each for each in signed if each in both), signed[0])
+        return next(key for key in self._logs[opened.checkpoint.origin] if (key.name, key.key_hash) == who)
 
 
 def _values(checkpoint: Checkpoint, recomputed: bytes) -> dict[str, object]:

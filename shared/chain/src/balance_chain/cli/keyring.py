@@ -40,11 +40,12 @@ Sequence_ = Annotated[str, typer.Option("--sequence", help="With --event: the so
 class Rotated(StrEnum):
     """Roles whose key can change inside a log."""
 
+    LOG = "log"
     SEALER = "sealer"
     GATEWAY = "gateway"
 
 
-ROLES: Final[dict[Rotated, Role]] = {Rotated.SEALER: "sealer", Rotated.GATEWAY: "gateway"}
+ROLES: Final[dict[Rotated, Role]] = {Rotated.LOG: "log", Rotated.SEALER: "sealer", Rotated.GATEWAY: "gateway"}
 
 
 @keys.command("generate")
@@ -105,6 +106,8 @@ def rotate(
         if not old or not _holds(held, signs):
             raise CommandFailed(Exit.REFUSED, f"no other {name} key holds, or the one that signs does not hold yet")
         size = _ask([("end", key.id) for key in old], wait)
+        if name == "log":
+            directory.forget_old()
         _event(event, (source, officer, sequence), name, "retired", old[0], signs, size)
         return _told(as_json, {"step": "end", "ended": [str(key) for key in old], "size": size})
     new = directory.prepare(name).vkey
@@ -128,10 +131,7 @@ def revoke(
     found = held.find("+".join(key_id.split("+")[:2]))
     if found is None or found.until_size is not None:
         raise CommandFailed(Exit.REFUSED, f"{key_id} holds for nothing now: see `balance-chain keys list`")
-    role = held.role(found.vkey)
-    if role == "log":
-        raise CommandFailed(Exit.REFUSED, "the log's key cannot end inside the log: see docs/keys.md, “The log's key”")
-    name = ROLES[Rotated(role)]
+    name = ROLES[Rotated(held.role(found.vkey))]
     changes, new = [("end", found.vkey.id)], None
     if directory.vkey(name) == found.vkey:
         new = directory.prepare(name).vkey
@@ -139,6 +139,8 @@ def revoke(
     size = _ask(changes, wait)
     if new is not None:
         directory.promote(name)
+    if name == "log":
+        directory.forget_old()
     _event(event, (source, officer, sequence), name, "revoked", found.vkey, new, size)
     return _told(as_json, {"step": "revoke", "revoked": str(found.vkey), "signs": new and str(new), "size": size})
 

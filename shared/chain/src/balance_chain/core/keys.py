@@ -8,6 +8,8 @@ sealer.skey, sealer.vkey    signs block headers
 gateway.skey, gateway.vkey  signs receipts
 gateway.mac                 authenticates what the gateway, and the normaliser's ticks, put on raw
 <role>.next.skey, .vkey     the role's next key while it is rotated
+log.old.skey, .vkey         the log's key before it, which signs beside it until it ends
+log.first.vkey              the key that has signed the log's genesis entry, once another has taken its place
 reject.key                  keys the digest in sealed rejects
 master.key                  wraps the case keys
 """
@@ -24,6 +26,8 @@ from balance_chain.core.errors import BalanceError
 
 SECRET_BYTES: Final = 32
 NEXT: Final = ".next"
+OLD: Final = ".old"
+FIRST: Final = "log.first"
 Role = Literal["log", "sealer", "gateway"]
 SIGNERS: Final[dict[Role, str]] = {"log": "", "sealer": "/sealer", "gateway": "/gateway"}
 SECRETS: Final = ("gateway.mac", "reject.key", "master.key")
@@ -81,8 +85,13 @@ class KeyDirectory:
 
     @cached_property
     def log_vkey(self) -> VerifierKey:
-        """The public key of checkpoints."""
-        return self.vkey("log")
+        """The public key of the genesis entry: from it, key sets tell of every later key of the log."""
+        return self.vkey(FIRST if (self.path / f"{FIRST}.vkey").exists() else "log")
+
+    def log_keys(self) -> tuple[SigningKey, ...]:
+        """The log's private keys that are here: the present one, and in a rotation the next or the one before."""
+        names = [f"log{part}.skey" for part in ("", NEXT, OLD)]
+        return tuple(SigningKey.parse(self._read(name)) for name in names if (self.path / name).exists())
 
     @cached_property
     def sealer_vkey(self) -> VerifierKey:
@@ -123,11 +132,24 @@ class KeyDirectory:
         return SigningKey.parse(self._read(f"{role}{NEXT}.skey"))
 
     def promote(self, role: Role) -> tuple[VerifierKey, VerifierKey]:
-        """Make the next key the one that signs; gives the one before and it. The private key before is removed."""
+        """Make the next key the one that signs; gives the one before and it.
+
+        The private key before is removed; the log's stays as its old one, which signs on beside it until `forget_old`.
+        """
         before, after = self.vkey(role), self.vkey(role + NEXT)
+        if role == "log":
+            if not (self.path / f"{FIRST}.vkey").exists():
+                _write(self.path / f"{FIRST}.vkey", f"{before}\n")
+            for kind in ("vkey", "skey"):
+                _write(self.path / f"log{OLD}.{kind}", self._read(f"log.{kind}") + "\n")
         (self.path / f"{role}{NEXT}.skey").replace(self.path / f"{role}.skey")
         (self.path / f"{role}{NEXT}.vkey").replace(self.path / f"{role}.vkey")
         return before, after
+
+    def forget_old(self) -> None:
+        """Remove the log's old private key, once it has ended."""
+        for kind in ("skey", "vkey"):
+            (self.path / f"log{OLD}.{kind}").unlink(missing_ok=True)
 
     def _read(self, name: str) -> str:
         try:

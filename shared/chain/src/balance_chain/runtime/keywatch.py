@@ -1,6 +1,7 @@
 """Follows the log's key sets on `ledger.checkpoints`, for readers of blocks that do not recompute the log.
 
-A key set is believed because the log's key has signed it, heights included, and because it can follow the one before.
+A key set is believed because the log's key has signed it, heights included, and because it can follow the one before:
+from the key that has signed the genesis entry, each later key of the log is known by the set that brings it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import KeyHistory
+from balance_verify.keyset import KeyHistory, open_checkpoint
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey, open_note
 from balance_verify.topicvalues import CheckpointRecord
@@ -104,10 +105,11 @@ class KeyWatch:
                 _log.warning("key_set_not_counting", offset=offset, reason=str(error))
 
     def _take_statement(self, record: CheckpointRecord) -> None:
-        checkpoint = Checkpoint.parse(open_note(record.note.encode(), [self._key]).text)
+        checkpoint, _ = open_checkpoint(record.note.encode(), self.history.last)
         if record.keys is not None:
-            self._history = self.history.taking_note(record.keys, self._key, checkpoint.size, record.heights)
-        if record.final is not None and open_final(record.final.encode(), self._key) == checkpoint:
+            self._history = self.history.taking_note(record.keys, checkpoint.size, record.heights)
+        log_keys = self.history.last.log_keys(checkpoint.size)
+        if record.final is not None and open_final(record.final.encode(), *log_keys) == checkpoint:
             self.final, self.final_note = checkpoint, record.final
 
     def _genesis(self, value: bytes) -> GenesisHeader:
