@@ -9,6 +9,7 @@ from balance_verifier.archive.export import Exported, Exporter
 from balance_verifier.archive.fsck import Options, Report, fsck_archive
 from balance_verifier.archive.source import SourceBlock, SourceCheckpoint
 from balance_verifier.archive.stores import open_store
+from balance_verifier.repository_timestamps import Stamped
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry
 from balance_verify.note import SignedNote, VerifierKey
@@ -34,6 +35,9 @@ class LedgerSource:
         ]
 
     async def key_sets(self) -> list[str]:
+        return []
+
+    async def stamped(self, up_to: int) -> list[Stamped]:
         return []
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:

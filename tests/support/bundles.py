@@ -25,20 +25,21 @@ class OneBlock:
 
     events: tuple[bytes, ...]
     time: str = TIME
+    log: SigningKey = LOG
 
     @property
     def genesis(self) -> bytes:
-        keys = tuple(str(key.vkey) for key in (LOG, SEALER, GATEWAY))
-        return sign_genesis(GenesisHeader("0" * 64, keys, ORIGIN, 1, TIME), LOG).encode()
+        keys = tuple(str(key.vkey) for key in (self.log, SEALER, GATEWAY))
+        return sign_genesis(GenesisHeader("0" * 64, keys, self.log.name, 1, TIME), self.log).encode()
 
     def bundle(self, index: int = 0) -> ProofBundle:
         """The proof of one event."""
         leaves = [*map(leaf_hash, self.events)]
         root = tree_root(leaves).hex()
-        header = BlockHeader(len(leaves), 0, 0, 0, ORIGIN, ZERO_PREV, root, 0, 0, self.time)
+        header = BlockHeader(len(leaves), 0, 0, 0, self.log.name, ZERO_PREV, root, 0, 0, self.time)
         entry = sign_block(header, SEALER).encode()
         log = [leaf_hash(self.genesis), leaf_hash(entry)]
-        note = sign_note(Checkpoint(ORIGIN, 2, tree_root(log)).text(), LOG)
+        note = sign_note(Checkpoint(self.log.name, 2, tree_root(log)).text(), self.log)
         path = tuple(inclusion_path(leaves, index))
         return ProofBundle(self.events[index], entry, index, path, TlogProof(1, (log[0],), note))
 

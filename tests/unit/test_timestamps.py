@@ -36,7 +36,7 @@ def address(authority: Authority) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def token(address: str) -> bytes:
-    return request_token(TEXT, address)
+    return request_token(TEXT, address)[0]
 
 
 def test_a_stamped_checkpoint_existed_no_later_than_the_authority_says(authority: Authority, token: bytes) -> None:

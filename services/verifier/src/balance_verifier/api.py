@@ -23,12 +23,16 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from balance_verifier import answers
+from balance_verifier.histories import SERVED
+from balance_verifier.historyroutes import add_history_routes
 from balance_verifier.pages import add_pages
 from balance_verifier.portal import LIST_LIMIT, Portal, place_of, segments
 from balance_verifier.proofs import entry_json, proof_of, receipt_step, report_json, state_of
 from balance_verifier.queries import FoundEvent
 from balance_verifier.settings import ApiSettings
 from balance_verifier.tileserving import add_tile_routes
+from balance_verifier.timestamproutes import SERVED as STAMPS
+from balance_verifier.timestamproutes import add_timestamp_routes
 
 log = get_logger(__name__)
 
@@ -56,6 +60,8 @@ def build_app(settings: ApiSettings, health: Health) -> FastAPI:
     _block_routes(app, portal)
     _log_routes(app, portal)
     add_tile_routes(app, portal)
+    add_history_routes(app, portal)
+    add_timestamp_routes(app, portal)
     return app
 
 
@@ -71,15 +77,19 @@ def _event_routes(app: FastAPI, portal: Portal) -> None:
         if len(parts) < 2:
             raise ProblemError(404, "No such event", "the path is /v1/events/{source}/{id}")
         if len(parts) > 2 and parts[-1] == "proof":
-            return await _proof(portal, "/".join(parts[:-2]), parts[-2])
+            stamped = request.query_params.get("stamped") == "true"
+            return await _proof(portal, "/".join(parts[:-2]), parts[-2], stamped=stamped)
         if len(parts) > 2 and parts[-1] == "certificate":
             return await _certificate(portal, request, "/".join(parts[:-2]), parts[-2])
         event = await portal.find("/".join(parts[:-1]), parts[-1])
         return _json(answers.event_json(event, whole=True))
 
     @app.get("/v1/events/{source:path}/{id}/proof", summary="Proof bundle of an event", tags=["events"])
-    async def get_proof(request: Request, source: str, id: str) -> Response:
-        """What `balance-verify` checks offline. 409 with result "not yet" until a checkpoint covers the block."""
+    async def get_proof(request: Request, source: str, id: str, stamped: bool = False) -> Response:
+        """What `balance-verify` checks offline. 409 with result "not yet" until a checkpoint covers the block.
+
+        With `stamped` under the first checkpoint that an authority has stamped; the timestamp is the header Link's.
+        """
         return await event_or_proof(request)
 
     @app.get(
@@ -211,13 +221,25 @@ async def _bundle(portal: Portal, source: str, id: str) -> ProofBundle:
     return bundle
 
 
-async def _proof(portal: Portal, source: str, id: str) -> Response:
+async def _proof(portal: Portal, source: str, id: str, *, stamped: bool) -> Response:
+    link = {}
+    if stamped:
+        event = await portal.find(source, id)
+        first = await portal.timestamps.first_over(event.log_index) if event.log_index is not None else None
+        bundle = await proof_of(portal.queries, event, first.note) if first else None
+        if first is None or bundle is None:
+            detail = "no checkpoint that an authority has stamped covers the event yet; ask again later"
+            raise ProblemError(409, NOT_YET, detail, type_=NOT_YET_TYPE)
+        link = {"Link": f'<{STAMPS}/{first.size}.tsr>; rel="timestamp"'}
+    else:
+        bundle = await _bundle(portal, source, id)
     return Response(
-        (await _bundle(portal, source, id)).encode(),
+        bundle.encode(),
         media_type="application/json",
         headers={
             "Content-Disposition": f'attachment; filename="{FILE_UNSAFE.sub("_", id)}.proof.json"',
             "Cache-Control": "no-cache",
+            **link,
         },
     )
 
@@ -254,6 +276,8 @@ async def _verify(portal: Portal, body: bytes) -> dict[str, Any]:
     report = report_json(
         verify_bundle(bundle, await portal.log_key_of(bundle), policy=portal.policy, sealer_keys=sealers)
     )
+    if (id := await portal.contradiction(bundle)) is not None:
+        report["equivocation"] = f"{SERVED}/{id}"
     if receipt is not None:
         gateways = await portal.keys("gateway", bundle.log_proof.index)
         step = receipt_step(receipt, await _event_in(portal, bundle), gateways)

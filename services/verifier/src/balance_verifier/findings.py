@@ -46,6 +46,7 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
     "checkpoint_coverage": ("检查点覆盖有误", "A checkpoint covers blocks that do not exist"),
     "checkpoint_size": ("检查点大小不符", "A checkpoint's size is not the number of its entries"),
     "checkpoint_root": ("检查点根不符", "A checkpoint's root is not the root of its entries"),
+    "two_histories": ("两套历史", "The log's key has signed two checkpoints that cannot both be true"),
     "key_set": ("密钥集无效", "A key set or the end of the log does not follow from what was before"),
     "after_final": ("日志冻结后增长", "The log goes on after the end that its key has signed"),
     "genesis": ("创世条目有误", "The genesis entry is not what the format demands"),

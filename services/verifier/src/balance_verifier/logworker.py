@@ -8,12 +8,15 @@ from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.logs import get_logger
+from balance_verify.keyset import LOG
 from balance_verify.note import VerifierKey
 from balance_verify.policy import Policy
 
 from balance_verifier import metrics
-from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped
+from balance_verifier.histories import Histories
+from balance_verifier.logcheck import Advance, LogCheck, LogState, Opened, Skipped, history_of
 from balance_verifier.repository import Repository
+from balance_verifier.repository_histories import Stray
 from balance_verifier.settings import WorkerSettings
 
 log = get_logger(__name__)
@@ -32,8 +35,12 @@ class LogWorker:
         log_key: VerifierKey,
         committed: asyncio.Event,
         policy: Policy | None = None,
+        histories: Histories | None = None,
     ) -> None:
-        """`committed` is set by the shards after each commit; `policy` names the witnesses that are known."""
+        """`committed` is set by the shards after each commit; `policy` names the witnesses that are known.
+
+        `histories` judges what the log's key has signed and does not count; without one nobody does.
+        """
         self._settings = settings
         self._repository = repository
         self._health = health
@@ -41,6 +48,7 @@ class LogWorker:
         self._check = LogCheck(
             log_key, origin=settings.origin, shards=settings.partitions, topic=CHECKPOINTS, policy=policy
         )
+        self._histories = histories
         self.known = asyncio.Event()
         self.state = LogState()
 
@@ -66,16 +74,16 @@ class LogWorker:
             if self.state.next == offset:
                 await self._take(offset, value, stop)
         elif not self.state.genesis:
-            await self._commit(self._check.genesis(self.state, opened), [])
+            await self._commit(self._check.genesis(self.state, opened), [], opened)
         elif opened.record.keys is not None or opened.record.final is not None:
-            await self._commit(self._check.statement(self.state, opened), [])
+            await self._commit(self._check.statement(self.state, opened), [], opened)
         else:
             await self._take_later(opened, stop)
 
     async def _take_later(self, opened: Opened, stop: asyncio.Event) -> None:
         covered = self._check.coverage(self.state, opened)
         if isinstance(covered, Skipped):
-            await self._skip(covered)
+            await self._skip(covered, opened)
             return
         entries = await self._repository.all_entries(covered)
         if len(entries) < sum(last - first + 1 for _, first, last in covered):
@@ -85,10 +93,10 @@ class LogWorker:
                 if stop.is_set():
                     return
                 if len(got) < last - first + 1:
-                    await self._skip(self._check.never_came(self.state, opened, shard, first + len(got) - 1))
+                    await self._skip(self._check.never_came(self.state, opened, shard, first + len(got) - 1), opened)
                     return
                 entries += got
-        await self._commit(self._check.take(self.state, opened, entries), covered)
+        await self._commit(self._check.take(self.state, opened, entries), covered, opened)
 
     async def _wait_for(self, shard: int, first: int, last: int, stop: asyncio.Event) -> list[bytes]:
         """The entries of a shard's blocks; fewer only where `ledger.blocks` was read to its end without them.
@@ -113,20 +121,33 @@ class LogWorker:
             except TimeoutError:
                 continue
 
-    async def _commit(self, outcome: Advance | Skipped, covered: list[tuple[int, int, int]]) -> None:
+    async def _commit(self, outcome: Advance | Skipped, covered: list[tuple[int, int, int]], opened: Opened) -> None:
         if isinstance(outcome, Skipped):
-            await self._skip(outcome)
+            await self._skip(outcome, opened)
             return
         await self._repository.commit_log(self.state, outcome, covered)
         self._advance_to(outcome.state)
         metrics.CHECKPOINTS.inc()
+        await self._look()
 
-    async def _skip(self, skipped: Skipped) -> None:
+    async def _look(self) -> None:
+        if self._histories is not None and self.state.genesis:
+            held = history_of(self.state).last
+            keys = [each.vkey for each in held.keys if held.role(each.vkey) == LOG]
+            await self._histories.look(self.state.size, keys)
+
+    async def _skip(self, skipped: Skipped, opened: Opened | None = None) -> None:
         finding = skipped.finding
+        if opened is not None and finding is not None and self._histories is not None:
+            # Before the position moves, so that none is lost.
+            checkpoint, place = opened.checkpoint, f"{CHECKPOINTS}/0@{opened.pos}"
+            note = opened.record.note
+            await self._histories.suspect(Stray(place, checkpoint.size, checkpoint.root, note, opened.pos))
         await self._repository.skip_checkpoint(self.state, skipped.state, finding)
         self._advance_to(skipped.state)
         if finding is None:
             return
+        await self._look()
         metrics.FINDINGS.labels(finding.code).inc()
         log.error("finding", code=finding.code, place=finding.place, expected=finding.expected, got=finding.got)
 

@@ -19,3 +19,8 @@ BATCH_SECONDS = Histogram(
     "balance_verifier_batch_seconds", "Time to check a batch of a shard and commit it, in seconds.", ["shard"]
 )
 MOVED = Counter("balance_verifier_position_moved_total", "Batches given up because another copy had committed.")
+TIMESTAMPS = Counter("balance_verifier_timestamps_total", "Timestamps over checkpoints that the authority gave.")
+TIMESTAMP_FAILURES = Counter(
+    "balance_verifier_timestamp_failures_total", "Times that the timestamp authority did not give what was asked."
+)
+TIMESTAMPED_SIZE = Gauge("balance_verifier_timestamped_size", "Entries under the last checkpoint that was stamped.")

@@ -27,15 +27,16 @@ def state_of(event: FoundEvent) -> str:
     return SEALED if event.log_index is None else COVERED
 
 
-async def proof_of(queries: Queries, event: FoundEvent) -> ProofBundle | None:
+async def proof_of(queries: Queries, event: FoundEvent, under: str | None = None) -> ProofBundle | None:
     """The bundle of an event; None where no checkpoint covers its block yet.
 
-    Under the latest final checkpoint that covers it, else under the latest of all.
+    Under the checkpoint in the note `under`, which covers it; else under the latest final one that does, else under
+    the latest of all.
     """
     if event.height is None or event.from_pos is None or event.log_index is None:
         return None
     parts = await queries.proof_parts(event.shard, event.height)
-    latest = await queries.final_checkpoint(event.log_index) or await queries.checkpoint()
+    latest = (0, under) if under else await queries.final_checkpoint(event.log_index) or await queries.checkpoint()
     if parts is None or latest is None:
         return None
     entry, leaves = parts

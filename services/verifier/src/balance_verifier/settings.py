@@ -33,6 +33,28 @@ class WorkerSettings(CommonSettings):
     witness_policy: Path | None = Field(
         default=None, description="File with the witnesses whose cosignatures are known (C2SP tlog-policy)."
     )
+    timestamp_authority: str | None = Field(
+        default=None, description="Address of an RFC 3161 authority that stamps checkpoints; without one none is."
+    )
+    timestamp_certificates: Path | None = Field(
+        default=None,
+        description="PEM file with the authority's certificates; an answer that does not fit is not kept.",
+    )
+    timestamp_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Least time between two timestamps, in seconds; none without a checkpoint.",
+    )
+    timestamp_look_seconds: float = Field(
+        default=10.0, gt=0, description="Time between two looks whether a timestamp is due, in seconds."
+    )
+    timestamp_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="Longest wait for the authority's answer, in seconds."
+    )
+    timestamp_proxy: str | None = Field(default=None, description="HTTP proxy through which the authority is asked.")
+    verifier_evidence: Path | None = Field(
+        default=None, description="Folder for files of evidence of two histories; the API serves them in any case."
+    )
 
 
 class ApiSettings(CommonSettings):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import CHECKPOINTS
 from balance_chain.runtime.db import BROKEN, connect, database_problems
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import KafkaUnavailable, PositionGone, asked_to_end
@@ -22,14 +23,19 @@ from balance_chain.runtime.topics import topic_problems
 from balance_verifier import metrics
 from balance_verifier.errors import PositionMoved
 from balance_verifier.findings import Finding
+from balance_verifier.histories import Histories
 from balance_verifier.logcheck import history_of
 from balance_verifier.logworker import PART as LOG_PART
 from balance_verifier.logworker import LogWorker
 from balance_verifier.publisher import PART as ALERTS_PART
 from balance_verifier.publisher import publish_findings
 from balance_verifier.repository import Repository
+from balance_verifier.repository_histories import HistoriesRepository
+from balance_verifier.repository_timestamps import TimestampsRepository
 from balance_verifier.settings import WorkerSettings
 from balance_verifier.shardworker import Halted, ShardWorker
+from balance_verifier.timestamping import PART as STAMPS_PART
+from balance_verifier.timestamping import keep_stamping
 
 log = get_logger(__name__)
 
@@ -50,7 +56,10 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
         repository = Repository(pool, settings.origin, settings.database_timeout_seconds)
         committed = asyncio.Event()
         policy = load_policy(settings.witness_policy)
-        log_worker = LogWorker(settings, repository, health, log_key, committed, policy)
+        histories = Histories(
+            HistoriesRepository(pool, settings.origin), f"{CHECKPOINTS}/0", settings.verifier_evidence
+        )
+        log_worker = LogWorker(settings, repository, health, log_key, committed, policy, histories)
 
         def key_sets() -> int:
             return len(log_worker.state.keys)
@@ -63,12 +72,14 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
             watch = KeyWatch(settings, log_key, history_of(state), state.next)
             await ShardWorker(settings, repository, health, number, watch, committed, key_sets).run(stop)
 
+        stamps = TimestampsRepository(pool)
         loop = _Loop(settings, repository, health, stop)
         await loop.keep("start", lambda: repository.prepare(settings.partitions))
         health.forget("start")
         async with asyncio.TaskGroup() as group:
             group.create_task(loop.keep(LOG_PART, lambda: log_worker.run(stop)))
             group.create_task(loop.keep(ALERTS_PART, lambda: publish_findings(settings, repository, health, stop)))
+            group.create_task(loop.keep(STAMPS_PART, lambda: keep_stamping(settings, stamps, health, stop)))
             for number in range(settings.partitions):
                 group.create_task(loop.keep(f"shard-{number}", lambda n=number: shard(n)))  # type: ignore[misc]
     finally:

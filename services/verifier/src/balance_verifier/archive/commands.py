@@ -67,7 +67,8 @@ def export(
         show_json(vars(done))
     else:
         results.print(
-            f"added {done.blocks} blocks with {done.events} events and {done.checkpoints} checkpoints; "
+            f"added {done.blocks} blocks with {done.events} events, {done.checkpoints} checkpoints and "
+            f"{done.timestamps} timestamps; "
             f"the archive is at size {done.size}, root {done.root}",
             markup=False,
             soft_wrap=True,

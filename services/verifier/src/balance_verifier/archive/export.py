@@ -36,6 +36,8 @@ from balance_verifier.archive.layout import (
     key_set_path,
     leaves_path,
     records_path,
+    stamped_path,
+    token_path,
 )
 from balance_verifier.archive.reading import TileFetcher, open_archive, read_records
 from balance_verifier.archive.source import ArchiveSource, SourceCheckpoint
@@ -58,6 +60,7 @@ class Exported:
     events: int = 0
     blocks: int = 0
     checkpoints: int = 0
+    timestamps: int = 0
     size: int = 0
     root: str = ""
 
@@ -108,7 +111,17 @@ class Exporter:
                 if held > STRETCH_BYTES:
                     break
             self._publish(tip, last)
+        await self._keep_timestamps(tip.size)
         return self._done
+
+    async def _keep_timestamps(self, size: int) -> None:
+        """Timestamps come after their checkpoints, so they are added to what is published."""
+        for stamped in await self._source.stamped(size):
+            if self._store.get(token_path(stamped.size)) is None:
+                self._store.put(stamped_path(stamped.size), stamped.note.encode())
+                self._store.put(token_path(stamped.size), stamped.token)
+                self._done.timestamps += 1
+        self._store.flush()
 
     def _take_up(self) -> _Tip:
         """Go on from the archive's latest note; its tiles must give the root that it signs."""

@@ -136,7 +136,7 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
             records = _records(pool, job, store, head, note, header, report, options)
             _check_keys(records, header, keys, report)
             _log(pool, job, store, records, header.shards, report, options, advance)
-        strays = check_strays(store, head, note)
+        strays = check_strays(store, head, note, keys.last)
         report.faults += strays.faults
         report.unpublished = strays.unpublished
         report.finality = finality_of(note, options.policy, report)

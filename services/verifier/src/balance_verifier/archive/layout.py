@@ -6,6 +6,7 @@ genesis                         entry 0
 keys                            every public key and the log sizes between which it holds, a line each, like /log/keys
 keysets/<N>.note                the Nth key set behind the genesis entry, as the log's keys signed it
 tile/…                          C2SP tlog-tiles
+timestamps/<size>.tsr, .note    an RFC 3161 authority's answer over the text of a checkpoint, and that checkpoint
 checkpoints/<N>[.p/<W>]         256 records of ledger.checkpoints a file, a line each
 blocks/<shard>/<height>.events  the block's event bytes, each after its length (big-endian uint32)
 blocks/<shard>/<height>.leaves  the block's leaf hashes
@@ -36,6 +37,7 @@ _INDEX: Final = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _RECORDS: Final = re.compile(rf"checkpoints/({_INDEX})(?:\.p/([1-9][0-9]{{0,2}}))?")
 _BLOCK: Final = re.compile(rf"blocks/(0|[1-9][0-9]*)/({_INDEX})\.(?:events|leaves)")
 _KEY_SET: Final = re.compile(r"keysets/([1-9][0-9]*)\.note")
+_STAMP: Final = re.compile(r"timestamps/([1-9][0-9]*)\.(?:tsr|note)")
 _HEAD: Final = re.compile(r"heads/[0-9a-f]{64}\.json")
 
 
@@ -78,6 +80,16 @@ def key_set_path(number: int) -> str:
 def encode_keys(keys: KeySet) -> bytes:
     """The file `keys`."""
     return "".join(f"{key}\n" for key in keys.keys).encode()
+
+
+def token_path(size: int) -> str:
+    """The authority's answer over the checkpoint of a size."""
+    return f"timestamps/{size}.tsr"
+
+
+def stamped_path(size: int) -> str:
+    """The checkpoint that was stamped."""
+    return f"timestamps/{size}.note"
 
 
 def events_path(shard: int, height: int) -> str:
@@ -139,6 +151,7 @@ class Known(msgspec.Struct, frozen=True):
     records: tuple[int, int] | None = None
     block: tuple[int, int] | None = None
     key_set: int | None = None
+    stamped: int | None = None
     head: bool = False
 
 
@@ -153,6 +166,8 @@ def known_path(path: str) -> Known | None:
         return Known(head=True)
     if found := _KEY_SET.fullmatch(path):
         return Known(key_set=int(found[1]))
+    if found := _STAMP.fullmatch(path):
+        return Known(stamped=int(found[1]))
     if found := _RECORDS.fullmatch(path):
         index, width = _number(found[1]), int(found[2] or TILE_WIDTH)
         return Known(records=(index, width)) if records_path(index, width) == path else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncpg
 import msgspec
 
+from balance_verifier.repository_timestamps import Stamped
+
 
 class SourceCheckpoint(msgspec.Struct, frozen=True):
     """A checkpoint that counts; the first also has the genesis entry."""
@@ -63,6 +65,13 @@ class ArchiveSource:
         """The notes of the key sets behind the genesis entry's."""
         rows = await self._pool.fetch("SELECT keys FROM checkpoint WHERE keys IS NOT NULL ORDER BY pos")
         return [row["keys"] for row in rows]
+
+    async def stamped(self, up_to: int) -> list[Stamped]:
+        """The timestamps over checkpoints up to a size."""
+        rows = await self._pool.fetch(
+            "SELECT size, time, note, token FROM timestamp_token WHERE size <= $1 ORDER BY size", up_to
+        )
+        return [Stamped(**dict(row)) for row in rows]
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         """One block and its events."""

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import VerifyError
+from balance_verify.keyset import KeySet, open_checkpoint
 from balance_verify.note import SignedNote
 from balance_verify.tiles import tile_at
+from balance_verify.timestamp import check_imprint
+from balance_verify.verify import DIFFERS
 
-from balance_verifier.archive.faults import Fault
+from balance_verifier.archive.faults import Fault, fault_of
 from balance_verifier.archive.layout import (
     CHECKPOINT,
     GENESIS,
@@ -21,6 +24,8 @@ from balance_verifier.archive.layout import (
     known_path,
     records_path,
     split_records,
+    stamped_path,
+    token_path,
 )
 from balance_verifier.archive.reading import parse_record
 from balance_verifier.archive.stores import Store
@@ -35,7 +40,7 @@ class Strays:
     unpublished: int = 0
 
 
-def check_strays(store: Store, head: Head, note: bytes) -> Strays:
+def check_strays(store: Store, head: Head, note: bytes, keys: KeySet) -> Strays:
     """Every file that the run over the log has not read."""
     found = Strays()
     heads = []
@@ -45,6 +50,9 @@ def check_strays(store: Store, head: Head, note: bytes) -> Strays:
         known = known_path(path)
         if known is None:
             found.faults.append(Fault(path, "file", "no such file in an archive", "a file"))
+        elif known.stamped is not None:
+            if path == token_path(known.stamped):
+                _check_stamped(store, known.stamped, keys, found)
         elif known.head:
             if path != head_path(note):
                 heads.append(path)
@@ -79,6 +87,24 @@ def _check(store: Store, path: str, known: Known, head: Head, found: Strays) -> 
             found.unpublished += 1
     if now != path:
         _compare_prefix(store, path, now, found)
+
+
+def _check_stamped(store: Store, size: int, keys: KeySet, found: Strays) -> None:
+    """A token stamps the checkpoint beside it, which the log has signed. Who the authority is, is for the reader."""
+    token, note = store.get(token_path(size)) or b"", store.get(stamped_path(size))
+    if note is None:
+        found.faults.append(Fault(stamped_path(size), "file", "the checkpoint that was stamped", "none"))
+        return
+    try:
+        checkpoint, signed = open_checkpoint(note, keys)
+    except VerifyError as error:
+        found.faults.append(fault_of(stamped_path(size), "stamped checkpoint", "a note signed by the log's key", error))
+        return
+    if checkpoint.size != size:
+        found.faults.append(Fault(stamped_path(size), "stamped checkpoint", f"size {size}", f"size {checkpoint.size}"))
+    step = check_imprint(signed.text, token)
+    if step.result == DIFFERS:
+        found.faults.append(Fault(token_path(size), "timestamp", step.expected, step.got))
 
 
 def _compare_prefix(store: Store, path: str, now: str, found: Strays) -> None:

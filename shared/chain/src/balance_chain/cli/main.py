@@ -128,9 +128,12 @@ def prove(
     id: Annotated[str, typer.Argument(help="The event's id.")],
     url: VerifierUrl = VERIFIER,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the bundle here.")] = None,
+    timestamp: Annotated[
+        Path | None, typer.Option("--timestamp", help="Prove under a stamped checkpoint, and write its timestamp here.")
+    ] = None,
 ) -> Exit:
     """Fetch the proof bundle of an event from the verifier."""
-    return proving.prove(source, id, url, output)
+    return proving.prove(source, id, url, output, timestamp)
 
 
 @topics.command("create")

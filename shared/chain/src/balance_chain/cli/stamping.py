@@ -13,9 +13,8 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.errors import MalformedError
 from balance_verify.note import SignedNote
 from balance_verify.proof import ProofBundle
-from balance_verify.timestamp import check_authorities, check_timestamp
+from balance_verify.timestamp import check_authorities, check_timestamp, query_for, time_of
 from balance_verify.verify import MATCHES
-from rfc3161_client import HashAlgorithm, TimestampRequestBuilder, decode_timestamp_response
 
 from .exits import CommandFailed, Exit, read_bytes, write_bytes
 from .output import people, results
@@ -58,7 +57,7 @@ def timestamp(
         said = Checkpoint.parse(note.text)
     except MalformedError as error:
         raise CommandFailed(Exit.REFUSED, f"nothing to stamp: {error}") from None
-    token = request_token(note.text, authority)
+    token, time = request_token(note.text, authority)
     if certificates is not None and (step := check_timestamp(note.text, token, certificates)).result != MATCHES:
         raise CommandFailed(Exit.REFUSED, f"the authority's answer is not kept: {step.result}: {step.got}")
     if output is not None:
@@ -68,24 +67,20 @@ def timestamp(
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / f"{said.size}.note", note.encode())
         write_bytes(folder / f"{said.size}.tsr", token)
-    time = decode_timestamp_response(token).tst_info.gen_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     results.print(f"size {said.size} root {said.root.hex()} stamped {time}", markup=False, soft_wrap=True)
     if certificates is None:
         people.print("the authority's signature was not checked: give its --tsa-cert", markup=False)
     return Exit.DONE
 
 
-def request_token(text: str, authority: str) -> bytes:
-    """The authority's answer for a checkpoint's text: granted, over this text, to this very request."""
-    query = TimestampRequestBuilder().data(text.encode()).hash_algorithm(HashAlgorithm.SHA256).build()
-    answer = _fetch(authority, query.as_bytes())
+def request_token(text: str, authority: str) -> tuple[bytes, str]:
+    """The authority's answer for a checkpoint's text: granted, over this text, to this very request; and its time."""
+    query = query_for(text)
+    answer = _fetch(authority, query.der)
     try:
-        info = decode_timestamp_response(answer).tst_info
-    except ValueError as error:
-        raise CommandFailed(Exit.REFUSED, f"the authority gave no timestamp: {error}") from None
-    if info.nonce != query.nonce or info.message_imprint.message != query.message_imprint.message:
-        raise CommandFailed(Exit.REFUSED, "the authority stamped something else than what it was asked")
-    return answer
+        return answer, time_of(query, answer)
+    except MalformedError as error:
+        raise CommandFailed(Exit.REFUSED, f"no timestamp by {authority}: {error.problem}") from None
 
 
 def _note(data: bytes) -> SignedNote:
