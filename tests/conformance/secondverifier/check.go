@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"filippo.io/mldsa"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -32,35 +35,74 @@ var stepNames = []string{
 
 // The signature types of C2SP signed-note.
 const (
-	ed25519Key  = 1
-	cosignerKey = 4
+	ed25519Key    = 1
+	cosignerKey   = 4
+	mlDsaCosigner = 6
+
+	mldsaPublicSize = 1312
 )
+
+// publicSizes has the bytes of a public key of each type.
+var publicSizes = map[byte]int{
+	ed25519Key: ed25519.PublicKeySize, cosignerKey: ed25519.PublicKeySize, mlDsaCosigner: mldsaPublicSize,
+}
 
 // key is a public key of a log, a sealer or a witness; it is a note.Verifier.
 type key struct {
 	name   string
 	hash   uint32
 	kind   byte
-	public ed25519.PublicKey
+	public []byte
 }
 
 func (k *key) Name() string    { return k.name }
 func (k *key) KeyHash() uint32 { return k.hash }
 func (k *key) id() string      { return fmt.Sprintf("%s+%08x", k.name, k.hash) }
 
+func (k *key) equal(other *key) bool {
+	return k.id() == other.id() && k.kind == other.kind && bytes.Equal(k.public, other.public)
+}
+
 func (k *key) Verify(message, signature []byte) bool {
 	if k.kind == ed25519Key {
 		return len(signature) == ed25519.SignatureSize && ed25519.Verify(k.public, message, signature)
 	}
-	if len(signature) != 8+ed25519.SignatureSize {
+	if len(signature) < 8 {
 		return false
 	}
 	when := binary.BigEndian.Uint64(signature)
 	if when > math.MaxInt64 {
 		return false
 	}
+	if k.kind == mlDsaCosigner {
+		return k.verifyMlDsa(message, when, signature[8:])
+	}
+	if len(signature) != 8+ed25519.SignatureSize {
+		return false
+	}
 	signed := append([]byte(fmt.Sprintf("cosignature/v1\ntime %d\n", when)), message...)
 	return ed25519.Verify(k.public, signed, signature[8:])
+}
+
+// verifyMlDsa checks the cosigned_message of C2SP tlog-cosignature, for the whole tree of the checkpoint.
+func (k *key) verifyMlDsa(message []byte, when uint64, signature []byte) bool {
+	lines := strings.SplitN(string(message), "\n", 4)
+	if len(lines) < 4 {
+		return false
+	}
+	size, err := parseDecimal(lines[1])
+	root, rootErr := unbase64(lines[2], tlog.HashSize)
+	if err != nil || rootErr != nil || !isLine(lines[0]) || len(k.name) > 255 || len(lines[0]) > 255 {
+		return false
+	}
+	signed := append([]byte("subtree/v1\n\x00"), byte(len(k.name)))
+	signed = append(signed, k.name...)
+	signed = binary.BigEndian.AppendUint64(signed, when)
+	signed = append(append(signed, byte(len(lines[0]))), lines[0]...)
+	signed = binary.BigEndian.AppendUint64(signed, 0)
+	signed = binary.BigEndian.AppendUint64(signed, uint64(size))
+	public, err := mldsa.NewPublicKey(mldsa.MLDSA44(), k.public)
+	return err == nil && mldsa.Verify(public, append(signed, root...), signature, nil) == nil
 }
 
 func isName(name string) bool {
@@ -68,20 +110,24 @@ func isName(name string) bool {
 		strings.IndexFunc(name, func(r rune) bool { return r < ' ' || unicode.IsSpace(r) }) < 0
 }
 
-func parseKey(vkey string, kind byte) (*key, error) {
+// parseKey reads a vkey of one of the types given.
+func parseKey(vkey string, kinds ...byte) (*key, error) {
 	parts := strings.SplitN(vkey, "+", 3)
 	if len(parts) != 3 || !isName(parts[0]) {
 		return nil, errors.New("not a vkey")
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(parts[2])
-	if err != nil || len(data) != 1+ed25519.PublicKeySize || data[0] != kind {
+	if err != nil || len(data) < 1 || !slices.Contains(kinds, data[0]) || len(data) != 1+publicSizes[data[0]] {
 		return nil, errors.New("not a vkey of this type")
+	}
+	if base64.StdEncoding.EncodeToString(data) != parts[2] {
+		return nil, errors.New("the vkey has another spelling")
 	}
 	sum := sha256.Sum256(append([]byte(parts[0]+"\n"), data...))
 	if hex.EncodeToString(sum[:4]) != parts[1] {
 		return nil, errors.New("the vkey's hash does not fit")
 	}
-	return &key{parts[0], binary.BigEndian.Uint32(sum[:4]), kind, data[1:]}, nil
+	return &key{parts[0], binary.BigEndian.Uint32(sum[:4]), data[0], data[1:]}, nil
 }
 
 // policy is a C2SP tlog-policy; needs counts for each group and witness how it is reached.
@@ -122,7 +168,7 @@ func (p *policy) take(words []string) error {
 		p.logs = append(p.logs, k)
 		return err
 	case words[0] == "witness" && len(words) >= 3:
-		k, err := parseKey(words[2], cosignerKey)
+		k, err := parseKey(words[2], cosignerKey, mlDsaCosigner)
 		p.witnesses[words[1]] = k
 		return err
 	case words[0] == "group" && len(words) >= 4:
@@ -143,13 +189,14 @@ func (p *policy) take(words []string) error {
 	return errors.New("not a line of a policy")
 }
 
-func (p *policy) lists(log *key) bool {
+// lists tells whether the policy leaves the log open, or lists one of its keys.
+func (p *policy) lists(log []*key) bool {
 	for _, k := range p.logs {
-		if k.id() == log.id() && k.public.Equal(log.public) {
+		if slices.ContainsFunc(log, k.equal) {
 			return true
 		}
 	}
-	return len(p.logs) == 0
+	return len(p.logs) == 0 && len(log) > 0
 }
 
 func (p *policy) judge(signed string) string {
@@ -186,10 +233,31 @@ func (p *policy) judge(signed string) string {
 	return notYet
 }
 
-// verifier is what the reader trusts; sealer and policy may be nil.
+// verifier is what the reader trusts; sealer, policy and keys may be nil.
 type verifier struct {
 	log, sealer *key
 	policy      *policy
+	keys        *keySet
+}
+
+// logKeys are the log's keys that may sign a checkpoint of this size.
+func (v *verifier) logKeys(size int64) []*key {
+	if v.keys == nil {
+		return []*key{v.log}
+	}
+	return v.keys.logKeys(size)
+}
+
+// sealers are the keys that may sign the block at this place of the log.
+func (v *verifier) sealers(index int64) []*key {
+	var sealers []*key
+	if v.sealer != nil {
+		sealers = append(sealers, v.sealer)
+	}
+	if v.keys != nil {
+		sealers = append(sealers, v.keys.at("sealer", index)...)
+	}
+	return sealers
 }
 
 // check takes the seven steps, each whatever the others found.
@@ -199,13 +267,13 @@ func (v *verifier) check(b *bundle) (results []string, ok bool) {
 		included(b.path, b.header.count, b.header.root, b.index, b.event),
 		included(b.log.path, b.log.checkpoint.size, b.log.checkpoint.root, b.log.index, b.entry),
 		word(b.header.origin == v.log.name && b.log.checkpoint.origin == v.log.name),
-		v.checkpointSignature(b.log.note),
-		v.sealerSignature(b.sealed),
-		v.witnesses(b.log.note),
+		v.checkpointSignature(b.log),
+		v.sealerSignature(b.sealed, b.log.index),
+		v.witnesses(b.log),
 	}
 	ok = true
 	for i, result := range results {
-		needed := i < 5 || (i == 5 && v.sealer != nil) || (i == 6 && v.policy != nil)
+		needed := i < 5 || (i == 5 && (v.sealer != nil || v.keys != nil)) || (i == 6 && v.policy != nil)
 		ok = ok && (result == matches || !needed)
 	}
 	return results, ok
@@ -225,8 +293,8 @@ func included(path []tlog.Hash, size int64, root tlog.Hash, index int64, record 
 	return word(tlog.CheckRecord(path, size, root, index, tlog.RecordHash(record)) == nil)
 }
 
-func (v *verifier) checkpointSignature(signed string) string {
-	_, err := note.Open([]byte(signed), note.VerifierList(v.log))
+func (v *verifier) checkpointSignature(p logProof) string {
+	_, err := note.Open([]byte(p.note), list(v.logKeys(p.checkpoint.size)))
 	var unverified *note.UnverifiedNoteError
 	if errors.As(err, &unverified) {
 		return notRecognised
@@ -234,22 +302,32 @@ func (v *verifier) checkpointSignature(signed string) string {
 	return word(err == nil)
 }
 
-func (v *verifier) sealerSignature(e entry) string {
-	if v.sealer == nil {
+func (v *verifier) sealerSignature(e entry, index int64) string {
+	if v.sealer == nil && v.keys == nil {
 		return notCheckable
 	}
-	if e.key != v.sealer.id() {
-		return notRecognised
+	for _, sealer := range v.sealers(index) {
+		if e.key == sealer.id() {
+			return word(sealer.Verify([]byte(e.header), e.signature))
+		}
 	}
-	return word(v.sealer.Verify([]byte(e.header), e.signature))
+	return notRecognised
 }
 
-func (v *verifier) witnesses(signed string) string {
+func (v *verifier) witnesses(p logProof) string {
 	if v.policy == nil {
 		return notCheckable
 	}
-	if !v.policy.lists(v.log) {
+	if !v.policy.lists(v.logKeys(p.checkpoint.size)) {
 		return notRecognised
 	}
-	return v.policy.judge(signed)
+	return v.policy.judge(p.note)
+}
+
+func list(keys []*key) note.Verifiers {
+	verifiers := make([]note.Verifier, len(keys))
+	for i, k := range keys {
+		verifiers[i] = k
+	}
+	return note.VerifierList(verifiers...)
 }

@@ -208,24 +208,32 @@ func parseLogProof(proof string) (logProof, error) {
 	return logProof{index, path, signed, said}, err
 }
 
-// parseNote holds a note to what the format asks for beyond golang.org/x/mod/sumdb/note: base64 without stray bits,
+// noteText holds a note to what the format asks for beyond golang.org/x/mod/sumdb/note: base64 without stray bits,
 // and every line a signature's, whether its signer is known or not. note.Open is left to judge the signatures.
-func parseNote(signed string) (checkpoint, error) {
+func noteText(signed string) (string, error) {
 	split := strings.LastIndex(signed, "\n\n")
 	if split < 0 || !strings.HasSuffix(signed, "\n") || len(signed) < split+3 {
-		return checkpoint{}, errors.New("note: no signatures")
+		return "", errors.New("note: no signatures")
 	}
-	body, lines := signed[:split+1], strings.Split(strings.TrimSuffix(signed[split+2:], "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(signed[split+2:], "\n"), "\n")
 	if len(lines) > maxSignatures {
-		return checkpoint{}, errors.New("note: too many signatures")
+		return "", errors.New("note: too many signatures")
 	}
 	for _, line := range lines {
 		rest, isSignature := strings.CutPrefix(line, "— ")
 		name, encoded, _ := strings.Cut(rest, " ")
 		data, err := unbase64(encoded, -1)
 		if !isSignature || !isName(name) || err != nil || len(data) < 5 {
-			return checkpoint{}, errors.New("note: a line is no signature")
+			return "", errors.New("note: a line is no signature")
 		}
+	}
+	return signed[:split+1], nil
+}
+
+func parseNote(signed string) (checkpoint, error) {
+	body, err := noteText(signed)
+	if err != nil {
+		return checkpoint{}, err
 	}
 	parts := strings.Split(body, "\n")
 	if len(parts) != 4 || parts[3] != "" || !isLine(parts[0]) {

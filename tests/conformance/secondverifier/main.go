@@ -1,10 +1,11 @@
 // Command secondverifier checks proof bundles and shares no code with balance-verify: it is written from the format's
 // description over golang.org/x/mod/sumdb/{note,tlog} and Go's standard library, to disagree where one of us is wrong.
 //
-//	secondverifier -vkey FILE [-sealer-vkey FILE] [-policy FILE] [-operator-only] BUNDLE
+//	secondverifier -vkey FILE [-sealer-vkey FILE] [-policy FILE] [-keys FILE] [-operator-only] BUNDLE
 //
 // prints the result of each of the seven steps, a line each, and exits 0 verified, 1 not, 2 wrong use, 3 unreadable.
-// With -batch it reads bundles from standard input instead, base64, one a line, and answers each in a line of JSON.
+// With -batch it reads bundles from standard input instead, base64, one a line, and answers each in a line of JSON; with
+// -key-batch BUNDLE it reads key sets so, and answers what each makes of the bundle.
 package main
 
 import (
@@ -39,6 +40,8 @@ func run() int {
 	sealer := flag.String("sealer-vkey", "", "file with the sealer's public key")
 	policyFile := flag.String("policy", "", "file with a witness policy")
 	operatorOnly := flag.Bool("operator-only", false, "accept the operator's word alone")
+	keysFile := flag.String("keys", "", "file with the log's key sets")
+	keyBatch := flag.Bool("key-batch", false, "read key sets from standard input, base64, one a line")
 	batch := flag.Bool("batch", false, "read bundles from standard input, base64, one a line")
 	flag.Parse()
 	if *vkey == "" || (flag.NArg() == 1) == *batch {
@@ -46,17 +49,23 @@ func run() int {
 		return usage
 	}
 	v, code, err := readVerifier(*vkey, *sealer, *policyFile)
+	if err == nil && *keysFile != "" {
+		v.keys, code, err = readKeys(*keysFile, v.log)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "secondverifier:", err)
 		return code
 	}
 	if *batch {
-		return runBatch(v)
+		return runBatch(v.answer)
 	}
 	data, err := os.ReadFile(flag.Arg(0))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "secondverifier:", err)
 		return unreadable
+	}
+	if *keyBatch {
+		return runBatch(func(keys []byte) answer { return v.answerWith(keys, data) })
 	}
 	said := v.answer(data)
 	if said.Malformed != "" {
@@ -74,7 +83,7 @@ func run() int {
 	return notVerified
 }
 
-func runBatch(v *verifier) int {
+func runBatch(answerTo func([]byte) answer) int {
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, maxLine)
 	out := bufio.NewWriter(os.Stdout)
@@ -86,7 +95,7 @@ func runBatch(v *verifier) int {
 			fmt.Fprintln(os.Stderr, "secondverifier: a line is not base64")
 			return usage
 		}
-		if err := answers.Encode(v.answer(data)); err != nil {
+		if err := answers.Encode(answerTo(data)); err != nil {
 			return unreadable
 		}
 	}
@@ -104,6 +113,26 @@ func (v *verifier) answer(data []byte) answer {
 	}
 	results, ok := v.check(b)
 	return answer{Results: results, OK: ok}
+}
+
+// answerWith says what is said of a bundle by whoever has these key sets.
+func (v *verifier) answerWith(keys, data []byte) answer {
+	parsed, err := parseKeySets(string(keys), v.log)
+	if err != nil {
+		return answer{Malformed: err.Error()}
+	}
+	with := *v
+	with.keys = parsed
+	return with.answer(data)
+}
+
+func readKeys(file string, log *key) (*keySet, int, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, unreadable, err
+	}
+	keys, err := parseKeySets(string(data), log)
+	return keys, notVerified, err
 }
 
 func readVerifier(vkeyFile, sealerFile, policyFile string) (*verifier, int, error) {
