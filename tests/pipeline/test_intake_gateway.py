@@ -272,3 +272,28 @@ async def test_the_types_and_their_schemas_are_served(door: Door) -> None:
     assert (await door.client.get("/v1/event-types/nothing")).status_code == 404
     document = (await door.client.get("/openapi.json")).json()
     assert {"/v1/events", "/v1/receipts/{source_uri}/{event_id}", "/v1/event-types"} <= set(document["paths"])
+
+
+async def test_a_gateway_with_as_much_in_flight_as_it_may_says_so_and_when_to_ask_again(
+    topics: CommonSettings, processes: Processes
+) -> None:
+    write_sources(topics.sources)
+    (port,) = free_ports(1)
+    base = f"http://127.0.0.1:{port}"
+    process = processes.start(
+        "balance-intake",
+        "gateway",
+        settings=topics,
+        ready_url=f"{base}/readyz",
+        env={"port": port, "in_flight_events": 3},
+    )
+    await process.ready()
+    async with httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as client:
+        door = Door(client, process)
+        refused = await door.post([an_event(number) for number in range(1, 5)], BATCH)
+        assert refused.status_code == 429
+        assert refused.headers["content-type"].startswith("application/problem+json")
+        assert int(refused.headers["Retry-After"]) > 0
+        taken = await door.post([an_event(number) for number in range(1, 4)], BATCH)
+        assert [each["status"] for each in taken.json()] == [202, 202, 202]
+    assert len(await raw_values(topics)) == 3

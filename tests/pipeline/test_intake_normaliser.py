@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.topics import RAW
 from balance_chain.runtime.settings import CommonSettings
 from support.intake import (
     CASE,
@@ -245,3 +249,26 @@ async def test_an_empty_output_starts_only_on_the_genesis_word(topics: CommonSet
 
 def _signed(value: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
     return value, signed(value)
+
+
+async def test_raw_records_that_retention_took_before_they_were_normalised_stop_their_shard_and_nothing_is_skipped(
+    topics: CommonSettings, start: Start
+) -> None:
+    home = shard_of(topics)
+    await put_raw(topics, [raw(topics, an_event(number)) for number in (1, 2)])
+    first = start()
+    await all_events(topics, 2)
+    first.terminate()
+    assert await first.ended() == 0
+    await put_raw(topics, [raw(topics, an_event(number)) for number in (3, 4, 5)])
+    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topics.topic(RAW), home): RecordsToDelete(before_offset=4)})
+    finally:
+        await admin.close()
+    second = start()
+
+    said = "begins at 4, but the next record to normalise is 2"
+    await wait_until(lambda: said in second.log, 60.0, "the normaliser says what is missing")
+    assert len(await counting(topics, home)) == 2

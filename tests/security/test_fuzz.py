@@ -34,6 +34,8 @@ HTTP_CASES = CASES // 2
 KAFKA_CASES = CASES // 2
 SINGLES = min(HTTP_CASES // 4, 10_000)
 EXAMPLES = min(max(CASES // 20, 50), 2_000)
+READ_SECONDS = SECONDS + CASES / 500
+"""The independent reader is a plain one, and reads all again at each look."""
 OPERATION_EXAMPLES = min(max(CASES // 300, 6), 200)
 """Of each operation."""
 
@@ -279,7 +281,7 @@ async def test_normaliser_keeps_up_with_the_end_of_raw(whole: Whole) -> None:
     """No stall: what was fuzzed before is behind it."""
 
     async def caught_up() -> bool:
-        written = await whole.read()
+        written = await whole.read(READ_SECONDS)
         return written.found.raw == written.found.counting_events
 
-    await wait_until(caught_up, SECONDS, "every raw record has its event")
+    await wait_until(caught_up, READ_SECONDS, "every raw record has its event")

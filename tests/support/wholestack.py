@@ -149,7 +149,7 @@ class Whole:
             cursor = page["next"]
         return sorted(found, key=lambda each: str(each["alert"]["id"]))
 
-    async def read(self) -> Written:
+    async def read(self, seconds: float = 2 * SECONDS) -> Written:
         """The ledger by the independent reader, once it finds nothing wrong.
 
         The ledger goes on while it is read, so what is not yet normalised at one look is at a later one; what is
@@ -161,7 +161,7 @@ class Whole:
             assert written.found.problems == []
             return written
 
-        written: Written = await wait_until(look, SECONDS * 2, "the independent reader finds nothing wrong")
+        written: Written = await wait_until(look, seconds, "the independent reader finds nothing wrong")
         return written
 
     async def start(self, name: str, as_name: str, **env: object) -> str:

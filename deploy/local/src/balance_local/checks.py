@@ -16,6 +16,10 @@ from urllib.parse import quote
 import httpx
 from balance_chain.core.casenumber import parse_subject
 from balance_chain.simulator import Simulation
+from balance_verify.note import VerifierKey
+from balance_verify.policy import Policy
+from balance_verify.proof import ProofBundle
+from balance_verify.verify import verify_bundle
 
 from balance_local.children import script_argv
 from balance_local.sealed import EventName, SealedScan
@@ -91,24 +95,41 @@ class Watch:
 
 
 async def take_proof(stack: Stack, name: EventName, summary: Summary) -> None:
-    """Fetch one event's bundle from the verifier and check it by a process that has the public key and no network."""
+    """Fetch one event's bundle and check it by a process that has public keys, a witness policy and no network."""
     source, event_id = name
     folder = stack.folder.root / "proofs"
     folder.mkdir(exist_ok=True)
-    bundle = folder / f"{event_id}.proof.json"
+    file = folder / f"{event_id}.proof.json"
     url = f"{stack.urls.verifier}/v1/events/{quote(source, safe='')}/{quote(event_id, safe='')}/proof"
-    async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as client:
-        response = await client.get(url)
-    if response.status_code != httpx.codes.OK:
-        summary.faults.append(f"no proof of {source} {event_id}: the verifier answered {response.status_code}")
+    witnessed = stack.options.witness_port is not None
+    bundle = await _bundle(url, stack, witnessed=witnessed)
+    if isinstance(bundle, str):
+        summary.faults.append(f"no proof of {source} {event_id}: {bundle}")
         return
-    bundle.write_bytes(response.content)
-    argv = [*script_argv("balance-chain", "verify"), str(bundle), "--vkey", str(stack.log_vkey), "--operator-only"]
+    file.write_bytes(bundle)
+    trusted = ["--policy", str(stack.policy_file)] if witnessed else ["--operator-only"]
+    argv = [*script_argv("balance-chain", "verify"), str(file), "--vkey", str(stack.log_vkey), *trusted]
     process = await asyncio.create_subprocess_exec(*argv, stdout=sys.stderr, stderr=sys.stderr)
     code = await asyncio.wait_for(process.wait(), PROOF_SECONDS)
     summary.proof_verified = code == 0
     if code != 0:
-        summary.faults.append(f"the proof of {source} {event_id} does not verify: exit {code}, see {bundle}")
+        summary.faults.append(f"the proof of {source} {event_id} does not verify: exit {code}, see {file}")
+
+
+async def _bundle(url: str, stack: Stack, *, witnessed: bool) -> bytes | str:
+    """The bundle, once its checkpoint carries the cosignatures that the policy asks for; or what the verifier said."""
+    log_key = VerifierKey.parse(stack.log_vkey.read_text().strip())
+    policy = Policy.parse(stack.policy_file.read_bytes()) if witnessed else None
+    until = time.monotonic() + HTTP_SECONDS
+    async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as client:
+        while True:
+            response = await client.get(url)
+            if response.status_code != httpx.codes.OK:
+                return f"the verifier answered {response.status_code}"
+            cosigned = policy is None or verify_bundle(ProofBundle.parse(response.content), log_key, policy=policy).ok
+            if cosigned or time.monotonic() > until:
+                return response.content
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def compare_alerts(stack: Stack, simulation: Simulation, summary: Summary) -> None:

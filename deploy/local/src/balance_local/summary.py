@@ -53,7 +53,12 @@ class Summary:
             ("docket entries not mapped", str(self.unmapped)),
             ("blocks 区块", f"{self.blocks}, {self.blocks_verified} recomputed by the verifier"),
             ("checkpoint 检查点", f"size {self.checkpoint.get('size')}, root {self.checkpoint.get('root')}"),
-            ("proof 存证证明", "verified offline with keys/log.vkey alone" if self.proof_verified else "NOT VERIFIED"),
+            (
+                "proof 存证证明",
+                "verified offline, by keys/log.vkey and the witness policy alone"
+                if self.proof_verified
+                else "NOT VERIFIED",
+            ),
             ("alerts by rule 预警", ", ".join(f"{rule} {n}" for rule, n in sorted(self.alerts.items())) or "none"),
             ("planted and not found", ", ".join(self.missed) or "none"),
             ("found and not planted", ", ".join(self.unexpected) or "none"),
