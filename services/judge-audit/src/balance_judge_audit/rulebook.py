@@ -19,6 +19,7 @@ from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.conditions import RuleError
 from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.modelparts import ANY_TYPE
+from balance_judge_audit.engine.policy import Policy, apply_policies
 from balance_judge_audit.engine.statement import unknown_names
 from balance_judge_audit.rulechanges import Version
 from balance_judge_audit.ruleplaces import alert_cycle, line_of
@@ -79,6 +80,8 @@ def _problems(directory: Path, types: dict[str, dict[str, Any]] | None) -> list[
             compile_book(rules)
         except RuleError as error:
             found.append(RuleFileError(str(directory), error.field, f"{error.problem}; {error.remedy}"))
+        else:
+            found += _policy_problems(directory, rules)
     if cycle := alert_cycle(rules):
         through = " -> ".join([*cycle, cycle[0]])
         problem = f"its alerts come back to itself through alert events ({through}); name other rules in data.rule"
@@ -91,7 +94,8 @@ def load(directory: Path, types: dict[str, dict[str, Any]] | None = None, latene
     for problem in problems(directory, types):
         raise problem
     read = (_read(path, _schema_of(directory))[1] for path in rule_files(directory))
-    return compile_book((rule for rule in read if rule is not None), lateness_ms)
+    policies = [msgspec.convert(read_yaml(path), Policy) for path in policy_files(directory)]
+    return compile_book(apply_policies((rule for rule in read if rule is not None), policies), lateness_ms)
 
 
 def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) -> Rule:
@@ -117,6 +121,33 @@ def fingerprints(directory: Path) -> dict[str, Version]:
 def rule_files(directory: Path) -> list[Path]:
     """The rule files of a directory, in order."""
     return sorted(directory.glob("R*.yaml"))
+
+
+def policy_files(directory: Path) -> list[Path]:
+    """The policies of a directory, in order."""
+    return sorted((directory / "policies").glob("*.yaml"))
+
+
+def _policy_problems(directory: Path, rules: list[Rule]) -> list[RuleFileError]:
+    """What is wrong with the policies, one after another."""
+    found: list[RuleFileError] = []
+    good: list[Policy] = []
+    for path in policy_files(directory):
+        name = f"policies/{path.name}"
+        try:
+            policy = msgspec.convert(read_yaml(path), Policy)
+            compile_book(apply_policies(rules, [*good, policy]))
+        except CatalogueError as error:
+            found.append(RuleFileError(name, error.key, error.problem))
+        except msgspec.ValidationError as error:
+            found.append(RuleFileError(name, "", str(error)))
+        except RuleError as error:
+            found.append(RuleFileError(name, error.field, f"{error.problem}; {error.remedy}"))
+        else:
+            good.append(policy)
+            if policy.id != path.stem:
+                found.append(RuleFileError(name, "id", f"{policy.id} is not the file's name"))
+    return found
 
 
 def _schema_of(directory: Path) -> Path:

@@ -14,6 +14,7 @@ from balance_judge_audit.engine.bookacross import Role, compile_across
 from balance_judge_audit.engine.clauses import Judge, People, all_clauses, key_path, people_paths, prefix
 from balance_judge_audit.engine.conditions import Parameters, Read, RuleError, Test, compile_all, reader
 from balance_judge_audit.engine.deadline import compile_deadline
+from balance_judge_audit.engine.entrynumbers import EntryNumbers, entry_numbers
 from balance_judge_audit.engine.model import (
     Deadline,
     Extension,
@@ -66,6 +67,8 @@ class GapRule:
     rule: Rule
     heartbeat_ms: int | None
     ignored_rejects: frozenset[str]
+    entries: dict[str, EntryNumbers] = field(default_factory=dict)
+    """By jurisdiction: how the entries of a case are numbered."""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,8 @@ class RuleBook:
     """All rules in force."""
 
     rules: dict[str, Rule] = field(default_factory=dict)
+    policies: dict[str, Rule] = field(default_factory=dict)
+    """Rules as a policy took them over, by their keys."""
     cases: dict[str, CaseRule] = field(default_factory=dict)
     gap: GapRule | None = None
     across: dict[str, AcrossJudge] = field(default_factory=dict)
@@ -109,12 +114,20 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
     """
     book = RuleBook()
     named: dict[str, list[Watch]] = {}
-    for rule in sorted(rules, key=lambda each: each.id):
-        if rule.id in book.rules:
+    for rule in sorted(rules, key=lambda each: each.key):
+        if rule.id in book.rules and rule.policy is None:
             raise RuleError("id", f"{rule.id} is there twice", "give each rule one file")
-        book.rules[rule.id] = rule
+        if rule.policy is None:
+            book.rules[rule.id] = rule
+        elif rule.gap is not None and book.gap is not None and book.gap.rule.id == rule.id:
+            book.gap.entries.update(entry_numbers(rule))
+            continue
+        else:
+            book.policies[rule.key] = rule
         parameters = Parameters(rule.parameters)
         across = compile_across(rule, parameters, lateness_ms)
+        if across is not None and rule.policy is not None:
+            raise RuleError(f"rules.{rule.id}", "is a rule across cases", "a policy takes over rules within cases")
         if across is not None:
             book.across[rule.id], roles = across
             for role in roles:
@@ -125,12 +138,12 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
             if rule.gap.heartbeat is None:
                 raise RuleError("gap", "says neither heartbeat nor reports", "give one of them")
             heartbeat = parameters.length_ms(rule.gap.heartbeat, "gap.heartbeat")
-            book.gap = GapRule(rule, heartbeat, frozenset(rule.gap.ignored_rejects))
+            book.gap = GapRule(rule, heartbeat, frozenset(rule.gap.ignored_rejects), entry_numbers(rule))
             continue
         clauses, roles = _compile_rule(rule, parameters, without_own=across is not None)
         if not clauses:
             continue
-        book.cases[rule.id] = CaseRule(rule, all_clauses(clauses))
+        book.cases[rule.key] = CaseRule(rule, all_clauses(clauses))
         for role in roles:
             watch = _watch(rule, parameters, role)
             if role.event == ANY_TYPE:
@@ -231,8 +244,8 @@ def _deadline_roles(spec: Deadline) -> list[Role]:
 
 def _watch(rule: Rule, parameters: Parameters, role: Role) -> Watch:
     return Watch(
-        rule=rule.id,
-        mark=f"{rule.id}:{role.name}",
+        rule=rule.key,
+        mark=f"{rule.key}:{role.name}",
         test=compile_all(role.where, parameters, role.key),
         jurisdictions=frozenset(rule.jurisdiction),
         valid_from=rule.valid_from,

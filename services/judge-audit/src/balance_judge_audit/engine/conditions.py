@@ -64,6 +64,10 @@ class Parameters:
             raise RuleError(key, f"{value!r} is not a word", "give one of the choices")
         return value
 
+    def word_or_none(self, reference: str, key: str) -> str | None:
+        """A parameter that is a choice, or none where it is switched off."""
+        return None if self._get(reference, key).value is None else self.word(reference, key)
+
     def period(self, reference: str, key: str) -> Period:
         """A parameter in days, working days or months."""
         parameter = self._get(reference, key)

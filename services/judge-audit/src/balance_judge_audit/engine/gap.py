@@ -29,6 +29,10 @@ class SequenceFact(msgspec.Struct, frozen=True, array_like=True):
     type: str
     shard: int
     offset: int
+    least: int = 1
+    """A gap of fewer numbers is passed over."""
+    partial: bool = False
+    """The counter may begin anywhere: what is before its first number is no gap."""
 
 
 class Gap(msgspec.Struct, array_like=True):
@@ -58,10 +62,15 @@ class SourceState(msgspec.Struct, array_like=True):
     last: SequenceFact | None = None
     silent_revision: int = 0
 
+    @property
+    def watched(self) -> bool:
+        """Whether it is a source, which must not fall silent; a case may."""
+        return self.last is not None and not self.last.partial
+
     def wake(self, rule: GapRule, lateness: int) -> int | None:
         """When there is next something to say if no number comes."""
         dues = [gap.noticed + lateness for gap in self.gaps if gap.revision == 0]
-        if rule.heartbeat_ms is not None and self.last is not None and self.silent_revision == 0:
+        if rule.heartbeat_ms is not None and self.watched and self.last is not None and self.silent_revision == 0:
             dues.append(self.last.time + rule.heartbeat_ms)
         return min(dues, default=None)
 
@@ -105,8 +114,10 @@ class GapEngine:
             state.silent_revision = 0
         state.last = fact
         number = fact.sequence
+        if fact.partial and state.top == 0:
+            state.top = number - 1
         if number > state.top:
-            if number > state.top + 1:
+            if number > state.top + fact.least:
                 first, last = state.top + 1, number - 1
                 state.gaps.append(Gap(first, last, [(first, last)], fact.time, fact))
             state.top = number
@@ -133,6 +144,7 @@ class GapEngine:
             heartbeat = self._rule.heartbeat_ms
             if (
                 heartbeat is not None
+                and state.watched
                 and state.last is not None
                 and state.silent_revision == 0
                 and state.last.time + heartbeat <= wake

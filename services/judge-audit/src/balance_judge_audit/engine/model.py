@@ -171,13 +171,24 @@ class Also(Base, frozen=True):
     segregation: Segregation | None = None
 
 
+class Entries(Base, frozen=True):
+    """The numbers that a court gives to the entries of one case, from the first that is seen on; `except_courts` do not
+    count by case, and fewer than `least` missing ones are passed over.
+    """
+
+    number: str
+    except_courts: str
+    least: str
+
+
 class Gap(Base, frozen=True):
-    """Numbers of a source's own counter that never arrive, across all shards, or a source that falls silent; or, with
-    `reports`, a unit that does.
+    """Numbers of a source's own counter that never arrive, across all shards, or a source that falls silent; with
+    `entries`, numbers of a case's own entries; or, with `reports`, a unit that does not report.
     """
 
     heartbeat: str | None = None
     ignored_rejects: tuple[str, ...] = ()
+    entries: Entries | None = None
     reports: ReportsDue | None = None
 
 
@@ -208,6 +219,13 @@ class Rule(Base, frozen=True):
     also: tuple[Also, ...] = ()
     statement: Text | None = None
     """What an alert says in words, with its numbers in braces."""
+    policy: str | None = None
+    """The policy that took it over for another jurisdiction."""
+
+    @property
+    def key(self) -> str:
+        """Names it within the engine: one rule may hold in two jurisdictions, with different parameters."""
+        return self.id if self.policy is None else f"{self.id}@{self.policy}"
 
     @property
     def major(self) -> str:

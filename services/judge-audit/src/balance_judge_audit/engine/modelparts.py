@@ -5,7 +5,17 @@ from typing import Literal
 import msgspec
 
 Unit = Literal[
-    "days", "working_days", "months", "hours", "count", "per_mille", "per_million", "hundredths", "choice", "choices"
+    "days",
+    "working_days",
+    "months",
+    "hours",
+    "count",
+    "per_mille",
+    "per_million",
+    "hundredths",
+    "choice",
+    "choices",
+    "field",
 ]
 Text = dict[str, str]
 Scalar = str | int | bool | None

@@ -114,6 +114,8 @@ class ShardEngine:
                             incoming.offset,
                         )
                     )
+                if gap.entries:
+                    self._number(shard, incoming, result)
             if event.type in NOTED:
                 leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
                 noted = note(event, shard.ledger_time, shard.shard, incoming.offset, leaf.hex())
@@ -125,6 +127,18 @@ class ShardEngine:
                 # What concerns no case, such as the report of a unit, is for the rules across cases alone.
                 self._hold(shard, incoming, event.courtcode, leaf, result)
         return result
+
+    def _number(self, shard: ShardState, incoming: Incoming, result: Applied) -> None:
+        """Keeps the number of a case's own entry, where they are watched."""
+        event, gap = incoming.event, self._book.gap
+        if gap is None or event.caseid is None:
+            return
+        numbers = gap.entries.get(self._places(event.courtcode, event.caseid).jurisdiction)
+        number = numbers.of(event) if numbers is not None else None
+        if numbers is not None and number is not None:
+            leaf = hashlib.sha256(b"\x00" + incoming.value).digest()
+            at = (shard.ledger_time, leaf, event.caseid, number, event.id, event.type, shard.shard, incoming.offset)
+            result.held.append(SequenceFact(*at, least=numbers.least, partial=True))
 
     def _hold(
         self, shard: ShardState, incoming: Incoming, court: str | None, leaf: bytes | None, result: Applied
@@ -231,7 +245,7 @@ class ShardEngine:
         self, rule_id: str, caseid: str, state: CaseState, view: View, episodes: list[Episode], result: Applied
     ) -> None:
         """Says what is new: episodes that began or changed, and those that later facts have put in order."""
-        rule = self._book.rules[rule_id]
+        rule = self._book.cases[rule_id].rule
         announced = state.announced.setdefault(rule_id, {})
 
         def say(episode: Episode, known: Announced | None, mark: str, private: bool) -> None:
