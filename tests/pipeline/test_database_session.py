@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 from balance_chain.runtime.db import connect, session
 from balance_chain.runtime.settings import CommonSettings
+from balance_intake.model import Claim, EventKey, Promise
+from balance_intake.repository import SCHEMA, Repository, migrate_intake
 from support.waiting import wait_until
 
 LOCK = 71
@@ -67,3 +69,30 @@ async def test_only_a_pool_that_says_so_may_forget_its_last_commits(database: st
             assert await pool.fetchval("SHOW synchronous_commit") == expected
         finally:
             await pool.close()
+
+
+async def test_an_accepted_event_never_costs_a_look_at_the_whole_table(database: str) -> None:
+    settings = CommonSettings(database=database)
+    pool = await connect(settings, SCHEMA, size=1, by_key=True)
+    try:
+        await migrate_intake(pool)
+        before = await whole_reads(pool)
+        repository = Repository(pool)
+        for number in range(12):  # a plan is kept from the sixth time on, and the table was empty at the first
+            key = EventKey("urn:court:x", str(number))
+            for _ in range(2):
+                await repository.reserve([(key, b"digest", "case")])
+                await repository.keep_receipts({key: Promise(b"receipt", 1)})
+                await repository.claim([Claim(key, number, "case", b"digest", None)], 0, 0)
+        assert await whole_reads(pool) == before
+    finally:
+        await pool.close()
+
+
+async def whole_reads(pool: asyncpg.Pool[asyncpg.Record]) -> dict[str, int]:
+    """How often each table of intake was read from end to end."""
+    await pool.execute("SELECT pg_stat_force_next_flush()")
+    tables = await pool.fetch(
+        "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('reservation', 'dedup')"
+    )
+    return {row["relname"]: row["seq_scan"] for row in tables}

@@ -27,7 +27,7 @@ LAST = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1000
 )
 def test_a_time_becomes_canonical(text: str, zone: ZoneInfo, canonical: str, precision: str) -> None:
     parsed = parse_time(text, zone)
-    assert parsed == ParsedTime(parse_ms(canonical), precision)  # type: ignore[arg-type]
+    assert parsed == ParsedTime(parse_ms(canonical), precision, canonical)  # type: ignore[arg-type]
     assert format_ms(parsed.ms) == canonical
 
 
@@ -71,7 +71,7 @@ def test_only_the_canonical_form_is_canonical(text: str) -> None:
 @given(st.integers(-62_000_000_000_000, LAST))
 def test_writing_and_reading_are_inverse(ms: int) -> None:
     assert parse_ms(format_ms(ms)) == ms
-    assert parse_time(format_ms(ms), SHANGHAI) == ParsedTime(ms, "ms")
+    assert parse_time(format_ms(ms), SHANGHAI) == ParsedTime(ms, "ms", format_ms(ms))
 
 
 @settings(max_examples=100)

@@ -50,7 +50,7 @@ def main() -> None:
 async def gateway(settings: GatewaySettings, service: Service) -> None:
     """Serve HTTP until stopped; what was accepted is finished first."""
     deployment = Deployment.load(settings)
-    pool = await connect(settings, SCHEMA)
+    pool = await connect(settings, SCHEMA, by_key=True)
     producer = RawProducer(settings)
     try:
         await migrate_intake(pool)
@@ -76,7 +76,7 @@ async def gateway(settings: GatewaySettings, service: Service) -> None:
 async def normalise(settings: NormaliserSettings, service: Service) -> None:
     """Normalise the shards that the group gives this process, until stopped."""
     deployment = Deployment.load(settings)
-    pool = await connect(settings, SCHEMA)
+    pool = await connect(settings, SCHEMA, by_key=True)
     producer = RawProducer(settings)
     try:
         await migrate_intake(pool)

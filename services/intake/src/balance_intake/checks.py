@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from balance_chain.core import times
 from balance_chain.core.casenumber import MAX_LENGTH, CaseId, CaseNumberError, parse_subject
 from balance_chain.core.catalogue import Catalogue, EventType
@@ -44,8 +45,7 @@ class Fault:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """A source's event that is valid in itself, with what was worked out on the way."""
 
     event: SourceEvent
@@ -132,7 +132,7 @@ class Checker:
             case=case,
             source=source,
             time=time.text,
-            day_only=time.day_only,
+            day_only=time.precision == "day",
             recorded=None if recorded is None else recorded.text,
             data=data,
             sent=sent,
@@ -167,7 +167,7 @@ class Checker:
             if value is not None:
                 # A time to come is no fault here: a hearing is scheduled for one.
                 time = _time(f"/data/{name}", value, DEFAULT_ZONE, _NEVER_MS, faults)
-                if time is not None and not time.day_only:
+                if time is not None and time.precision != "day":
                     changed[name] = time.text
         for name in digest_fields:
             value = data.get(name)
@@ -225,22 +225,16 @@ def _known_subject(text: str) -> CaseId | Fault:
         return Fault(Reason(error.code), "/subject", error.problem, error.remedy)
 
 
-class _Time(NamedTuple):
-    """A point in time in canonical form."""
-
-    text: str
-    day_only: bool
-
-
-def _time(pointer: str, text: str | None, zone: ZoneInfo, latest_ms: int, faults: list[Fault]) -> _Time | None:
+def _time(
+    pointer: str, text: str | None, zone: ZoneInfo, latest_ms: int, faults: list[Fault]
+) -> times.ParsedTime | None:
     if text is None:
         return None
     try:
         parsed = times.parse_time(text, zone)
-        canonical_text = times.format_ms(parsed.ms)
     except BalanceError as error:
         faults.append(Fault(Reason.TIME_INVALID, pointer, error.problem, error.remedy))
         return None
     if parsed.ms > latest_ms:
         faults.append(fault(Reason.TIME_FUTURE, pointer, "is in the future"))
-    return _Time(canonical_text, parsed.precision == "day")
+    return parsed

@@ -48,7 +48,7 @@ async def run_worker(settings: WorkerSettings, service: Service) -> None:
     keys = KeyDirectory.load(settings.keys)
     log_key = keys.log_vkey
     # What a dying PostgreSQL forgets is read from the log once more: rows and position are one transaction.
-    pool = await connect(settings, settings.verifier_schema, durable=False)
+    pool = await connect(settings, settings.verifier_schema, durable=False, by_key=True)
     health, stop = service.health, service.stop
     health.add_check("database", lambda: database_problems(pool))
     health.add_check("topics", lambda: topic_problems(settings))

@@ -19,6 +19,7 @@ from .jcs import MAX_INTEGER, dumps
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
+_LINE = re.compile("[^\x00-\x1f\ud800-\udfff]+")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 
 
@@ -159,7 +160,7 @@ def check_time(text: str, field: str) -> None:
 
 def check_line(text: str, field: str) -> None:
     """`text` must be one line that is not empty: what a checkpoint's origin may be."""
-    if not text or any(c < " " or "\ud800" <= c <= "\udfff" for c in text):
+    if not _LINE.fullmatch(text):
         raise MalformedError(field, "empty, or holds control characters or surrogates", "give one line of text")
 
 

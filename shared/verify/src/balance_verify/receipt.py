@@ -7,6 +7,7 @@ bytes of the fields without it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _quoted
 
 from ._strict import (
     canonical_object,
@@ -19,7 +20,6 @@ from ._strict import (
     text_of,
 )
 from .errors import BadSignatureError, MalformedError, UnknownSignerError
-from .jcs import dumps
 from .note import SigningKey, VerifierKey
 
 _VERSION = 1
@@ -48,27 +48,24 @@ class Receipt:
         for name in ("id", "key", "origin", "source"):
             check_line(getattr(self, name), f"receipt.{name}")
 
-    def _members(self) -> dict[str, object]:
-        return {
-            "by": self.by,
-            "digest": self.digest,
-            "id": self.id,
-            "key": self.key,
-            "origin": self.origin,
-            "s": self.s,
-            "source": self.source,
-            "v": _VERSION,
-        }
+    def _halves(self) -> tuple[str, str]:
+        """Its RFC 8785 text, parted where the signature belongs: names are sorted, and no value needs a check again."""
+        return (
+            f'{{"by":"{self.by}","digest":"{self.digest}","id":{_quoted(self.id)},"key":{_quoted(self.key)},'
+            f'"origin":{_quoted(self.origin)},"s":"{self.s}"',
+            f',"source":{_quoted(self.source)},"v":{_VERSION}}}',
+        )
 
     def signed_bytes(self) -> bytes:
         """The RFC 8785 bytes that the gateway signs."""
-        return dumps(self._members())
+        return "".join(self._halves()).encode()
 
     def encode_signed(self, key: SigningKey) -> bytes:
         """The receipt on the wire, signed by `key`, which must be the one it names."""
         if key.vkey.id != self.key:
             raise MalformedError("receipt.key", self.key, f"sign with that key, not {key.vkey.id}")
-        return SignedReceipt(self, key.sign(self.signed_bytes())).encode()
+        head, tail = self._halves()
+        return _signed_text(head, key.sign((head + tail).encode()), tail)
 
     @staticmethod
     def parse_signed(data: bytes) -> SignedReceipt:
@@ -90,7 +87,8 @@ class SignedReceipt:
 
     def encode(self) -> bytes:
         """The receipt on the wire."""
-        return dumps({**self.receipt._members(), "signature": encode_base64(self.signature)})
+        head, tail = self.receipt._halves()
+        return _signed_text(head, self.signature, tail)
 
     def verify(self, *keys: VerifierKey) -> Receipt:
         """The receipt, if one of `keys` signed it."""
@@ -104,3 +102,7 @@ class SignedReceipt:
         raise UnknownSignerError(
             "receipt signature", " or ".join(key.id for key in keys) or "a known key", self.receipt.key
         )
+
+
+def _signed_text(head: str, signature: bytes, tail: str) -> bytes:
+    return f'{head},"signature":"{encode_base64(signature)}"{tail}'.encode()

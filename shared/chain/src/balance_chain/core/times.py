@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from balance_chain.core.errors import BalanceError
 
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC3339: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _CANONICAL: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z")
 
@@ -26,10 +27,11 @@ class TimeError(BalanceError):
 
 
 class ParsedTime(NamedTuple):
-    """A point in time, and whether its source knew more than the day."""
+    """A point in time, whether its source knew more than the day, and its canonical text."""
 
     ms: int
     precision: Literal["ms", "day"]
+    text: str
 
 
 def _wrong(problem: str) -> TimeError:
@@ -42,17 +44,30 @@ def parse_time(text: str, zone: ZoneInfo) -> ParsedTime:
     if match is None:
         if _DATE.fullmatch(text) is None:
             raise _wrong("is not a time")
-        return ParsedTime(start_of_day(_day(text), zone), "day")
-    day, clock, fraction, offset = match.groups()
+        ms = start_of_day(_day(text), zone)
+        return ParsedTime(ms, "day", format_ms(ms))
+    day, hour, minute, second, fraction, offset = match.groups()
+    if minute > "59" or second > "59":
+        raise _wrong(_NOT_THERE)
+    begin, hour_text = _hour(day, hour, offset)
+    milliseconds = "000" if fraction is None else fraction[:3].ljust(3, "0")
+    ms = begin + (int(minute) * 60 + int(second)) * 1000 + int(milliseconds)
+    return ParsedTime(ms, "ms", f"{hour_text}:{minute}:{second}.{milliseconds}Z" if hour_text else format_ms(ms))
+
+
+@lru_cache(maxsize=65_536)
+def _hour(day: str, hour: str, offset: str) -> tuple[int, str]:
+    """When an hour begins, and its canonical text where it is a whole hour of UTC too."""
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
+        moment = datetime.fromisoformat(f"{day}T{hour}:00:00{'+00:00' if offset in 'Zz' else offset}")
     except ValueError:
-        raise _wrong("names a day, an hour or an offset that does not exist") from None
+        raise _wrong(_NOT_THERE) from None
     delta = moment - _EPOCH
-    milliseconds = int((fraction or "0")[:3].ljust(3, "0"))
-    return ParsedTime((delta.days * 86_400 + delta.seconds) * 1000 + milliseconds, "ms")
+    ms = (delta.days * 86_400 + delta.seconds) * 1000
+    return ms, "" if ms % HOUR_MS else format_ms(ms)[: len("2026-03-02T09")]
 
 
+_NOT_THERE: Final = "names a day, an hour or an offset that does not exist"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,11 +92,16 @@ def day_of(ms: int, zone: ZoneInfo) -> date:
 
 def format_ms(ms: int) -> str:
     """Write milliseconds since 1970 as `2026-11-24T21:02:42.123Z`."""
-    days, rest = divmod(ms, DAY_MS)
-    seconds, milliseconds = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{_second_text(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
+    minutes, second = divmod(rest, 60)
     hour, minute = divmod(minutes, 60)
-    return f"{_day_text(days)}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+    return f"{_day_text(days)}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
 def parse_ms(text: str) -> int:

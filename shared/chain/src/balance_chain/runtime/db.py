@@ -40,17 +40,22 @@ class MigrationError(BalanceError):
 
 
 async def connect(
-    settings: CommonSettings, schema: str, *, size: int = POOL_SIZE, durable: bool = True
+    settings: CommonSettings, schema: str, *, size: int = POOL_SIZE, durable: bool = True, by_key: bool = False
 ) -> "asyncpg.Pool[asyncpg.Record]":
     """A pool whose search path is `schema`; waits while the database is away.
 
     Releasing a connection costs no round trip: who changes its session (a lock, a setting) takes a `session`. Not
     `durable`: where the server itself dies, the last commits may be lost, whole and from the end. That is for a
     projection alone, whose position is in the same transactions: it goes on from the position that it then finds.
+
+    `by_key`: every statement finds its rows by an index. PostgreSQL keeps the plan of a statement, and one made while
+    a table was new and empty reads all of it: a commit would cost the more the longer the service runs.
     """
     server_settings = {"search_path": schema, "application_name": schema}
     if not durable:
         server_settings["synchronous_commit"] = "off"
+    if by_key:
+        server_settings |= dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
     delay = 0.2
     while True:
         try:
