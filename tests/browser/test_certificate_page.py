@@ -14,13 +14,15 @@ from typing import Literal
 import pytest
 from balance_chain.certificate.render import render_certificate
 from balance_verify.errors import MalformedError
+from balance_verify.mldsa import MlDsaCosigningKey
 from balance_verify.note import NoteSignature, SignedNote, SigningKey, VerifierKey
+from balance_verify.policy import Policy
 from balance_verify.proof import ProofBundle
 from balance_verify.verify import verify_bundle
 from playwright.async_api import Browser, Page, async_playwright
 from support.bundles import LOG, SEALER, OneBlock, event
 from support.contrast import CONTRAST
-from support.mutations import Mutator
+from support.mutations import WITNESSES, Mutator, with_cosignatures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -81,6 +83,93 @@ async def show(page: Page, folder: Path, html: str) -> tuple[str, list[str]]:
 async def test_an_honest_certificate_matches_at_every_step(page: Page, tmp_path: Path) -> None:
     assert await show(page, tmp_path, certificate()) == ("matches", GOOD)
     assert "operator's word alone" in (await page.text_content("#verdict") or "")
+
+
+TWO_OF_THREE = Policy.parse(
+    (
+        f"log {LOG.vkey}\n"
+        + "".join(f"witness w{n} {key.vkey}\n" for n, key in enumerate(WITNESSES))
+        + "group two 2 w0 w1 w2\nquorum two\n"
+    ).encode()
+)
+LASTING = MlDsaCosigningKey("lasting.example", b"\x0d" * 32)
+WITH_LASTING = Policy.parse(
+    f"witness w0 {WITNESSES[0].vkey}\nwitness lasting {LASTING.vkey}\ngroup both all w0 lasting\nquorum both\n".encode()
+)
+
+
+def cosigned(*signatures: NoteSignature) -> ProofBundle:
+    note = BUNDLE.log_proof.note
+    more = SignedNote(note.text, (*note.signatures, *signatures))
+    return replace(BUNDLE, log_proof=replace(BUNDLE.log_proof, note=more))
+
+
+def by(number: int, time: int = 1_800_000_000) -> NoteSignature:
+    return WITNESSES[number].cosign(BUNDLE.log_proof.note.text, time)
+
+
+def late(signature: NoteSignature) -> NoteSignature:
+    """The same signature, said to be of another time."""
+    return replace(signature, signature=(1).to_bytes(8, "big") + signature.signature[8:])
+
+
+@pytest.mark.parametrize(
+    ("signatures", "policy", "step", "each"),
+    [
+        ([by(0), by(2, 1_800_000_060)], TWO_OF_THREE, "matches", ["matches", "not yet", "matches"]),
+        ([by(1)], TWO_OF_THREE, "not yet", ["not yet", "matches", "not yet"]),
+        ([by(0), late(by(1)), by(2)], TWO_OF_THREE, "differs", ["matches", "differs", "matches"]),
+        ([by(0), by(0, 5)], TWO_OF_THREE, "not yet", ["matches", "not yet", "not yet"]),
+        (
+            [by(0), LASTING.cosign(BUNDLE.log_proof.note.text, 1_800_000_000)],
+            WITH_LASTING,
+            "not checkable",
+            ["matches", "not checkable"],
+        ),
+        ([LASTING.cosign(BUNDLE.log_proof.note.text, 1)], WITH_LASTING, "not yet", ["not yet", "not checkable"]),
+    ],
+)
+async def test_the_page_checks_each_witness_and_says_in_words_what_it_cannot(
+    page: Page, tmp_path: Path, signatures: list[NoteSignature], policy: Policy, step: str, each: list[str]
+) -> None:
+    bundle = cosigned(*signatures)
+    html = render_certificate(bundle, LOG.vkey, policy=policy, sealer_keys=[SEALER.vkey])
+    verdict, words = await show(page, tmp_path, html)
+    assert (verdict, words) == (step, [*GOOD[:6], step, "matches"])
+    cells = await page.eval_on_selector_all("[id^=witness-]", "cells => cells.map(cell => cell.dataset.word)")
+    assert cells == each
+    said = await page.text_content("#quorum") or ""
+    due = verify_bundle(bundle, LOG.vkey, policy=policy).steps[6].result
+    assert step == ("not checkable" if policy is WITH_LASTING and due == "matches" else due)
+    if step == "matches":
+        assert "no later than 2027-01-15T08:01:00Z" in said
+        assert "2027-01-15T08:01:00Z" in (await page.text_content("#verdict") or "")
+    if "not checkable" in each:
+        assert "ML-DSA-44" in (await page.text_content("#witness-2") or "")
+    await page.set_viewport_size({"width": 360, "height": 900})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert await page.evaluate(CONTRAST) == []
+        for lang in ("zh", "en"):
+            await page.click(f"button[data-lang={lang}]")
+            await picture(page, f"witnessed-{step.replace(' ', '-')}-{scheme}-{lang}")
+
+
+async def test_page_and_library_agree_on_changed_cosignatures(page: Page, tmp_path: Path) -> None:
+    mutator = Mutator([ProofBundle.parse(with_cosignatures(BUNDLE, n)) for n in range(4)], random.Random(23))
+    html = render_certificate(BUNDLE, LOG.vkey, policy=TWO_OF_THREE, sealer_keys=[SEALER.vkey])
+    head, _, rest = html.partition(MARK)
+    tail = rest[rest.index("<") :]
+    for _ in range(60):
+        data = mutator.next()
+        verdict, words = await show(page, tmp_path, f"{head}{MARK}{base64.b64encode(data).decode()}{tail}")
+        try:
+            report = verify_bundle(ProofBundle.parse(data), LOG.vkey, policy=TWO_OF_THREE, sealer_keys=[SEALER.vkey])
+        except MalformedError:
+            assert verdict == "differs", data
+            continue
+        assert words[:7] == [step.result for step in report.steps], data
 
 
 def forged(bundle: ProofBundle) -> ProofBundle:

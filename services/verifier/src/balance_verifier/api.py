@@ -248,7 +248,8 @@ async def _certificate(portal: Portal, request: Request, source: str, id: str) -
     bundle = await _bundle(portal, source, id)
     language = language_of(request)
     sealers = await portal.keys("sealer", bundle.log_proof.index)
-    html = render_certificate(bundle, await portal.log_key_of(bundle), sealer_keys=sealers, lang=language)
+    log_key = await portal.log_key_of(bundle)
+    html = render_certificate(bundle, log_key, policy=portal.policy, sealer_keys=sealers, lang=language)
     return HTMLResponse(
         html,
         headers={

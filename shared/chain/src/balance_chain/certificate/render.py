@@ -38,6 +38,9 @@ STEPS: Final = (
 )
 """The steps of balance_verify.verify, and one about the page itself."""
 
+WITNESSED: Final = ("见证方：达到法定数的联署", "witnesses: cosignatures of a quorum of the policy")
+"""The seventh step where a witness policy came with the page."""
+
 _EVENT_FACTS: Final = ("source", "id", "type", "caseid", "time", "receivedtime")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -64,13 +67,16 @@ def render_certificate(
     """The certificate of a bundle. Whether the bundle holds is for the reader to see; the caller may look before."""
     event = bundle.event.decode("utf-8", "replace")
     facts = {**dict.fromkeys(_EVENT_FACTS, ""), **_event_facts(bundle.event), **_proof_facts(bundle)}
+    asked = policy if policy is not None and policy.quorum != NONE else None
     html = _template().render(
         lang=lang,
         policy=content_policy(),
         script=_resource("certificate.js"),
         style=_resource("certificate.css"),
         facts=facts,
-        steps=STEPS,
+        steps=(*STEPS[:6], WITNESSED, STEPS[7]) if asked else STEPS,
+        witnesses=[(each.name, each.key.id) for each in asked.witnesses] if asked else [],
+        rule=_rule(asked) if asked else "",
         event=event,
         name=file_name(bundle),
         witnessed=_witnessed(bundle, log_key, policy),
@@ -78,7 +84,13 @@ def render_certificate(
         qr=_qr(bundle.entry),
         bundle=base64.b64encode(bundle.encode()).decode(),
         vkey=str(log_key),
-        keys=_script_json({"log": str(log_key), "sealers": [str(key) for key in sealer_keys]}),
+        keys=_script_json(
+            {
+                "log": str(log_key),
+                "sealers": [str(key) for key in sealer_keys],
+                **({"policy": _policy_json(asked, log_key)} if asked else {}),
+            }
+        ),
     )
     return html + "\n"
 
@@ -101,6 +113,24 @@ def _proof_facts(bundle: ProofBundle) -> dict[str, str]:
         "entry": str(bundle.log_proof.index),
         "place": f"{header.shard} / {header.height} / {bundle.index}",
     }
+
+
+def _policy_json(policy: Policy, log_key: VerifierKey) -> dict[str, object]:
+    """The policy as the page's script takes it."""
+    return {
+        "listed": policy.lists(log_key),
+        "witnesses": [{"name": each.name, "vkey": str(each.key)} for each in policy.witnesses],
+        "groups": [
+            {"name": each.name, "threshold": each.threshold, "members": list(each.members)} for each in policy.groups
+        ],
+        "quorum": policy.quorum,
+    }
+
+
+def _rule(policy: Policy) -> str:
+    """The policy's groups and quorum, as its file says them."""
+    lines = policy.text().splitlines()
+    return "\n".join(line for line in lines if line.startswith(("group ", "quorum ")))
 
 
 def _witnessed(bundle: ProofBundle, log_key: VerifierKey, policy: Policy | None) -> str:
