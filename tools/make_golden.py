@@ -17,9 +17,19 @@ from pathlib import Path
 from balance_verify import jcs, merkle
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.cosignature import CosigningKey
-from balance_verify.entry import ZERO_PREV, BlockHeader, Entry, GenesisHeader, entry_hash, sign_block, sign_genesis
+from balance_verify.entry import (
+    ZERO_PREV,
+    BlockHeader,
+    Entry,
+    GenesisHeader,
+    entry_hash,
+    sign_block,
+    sign_generation,
+    sign_genesis,
+)
 from balance_verify.errors import BadSignatureError
 from balance_verify.final import follows, sign_final
+from balance_verify.generation import GenerationHeader
 from balance_verify.keyset import KeySet, sign_keys
 from balance_verify.note import SignedNote, SigningKey, sign_note
 from balance_verify.policy import Policy
@@ -354,6 +364,39 @@ def key_changes() -> Iterator[JsonObject]:
     }
 
 
+def generations() -> Iterator[JsonObject]:
+    """The entry with which the example log goes on in new topics, its checkpoint record, and the next block."""
+    size, heights = len(LOG_ENTRIES), (1, 0)
+    last = _checkpoint(size)
+    header = GenerationHeader(1, heights, ORIGIN, last.root.hex(), size, _time(40))
+    entry = sign_generation(header, LOG)
+    leaves = [*LOG_LEAVES, merkle.leaf_hash(entry.encode())]
+    after = Checkpoint(ORIGIN, size + 1, merkle.tree_root(leaves))
+    note = sign_note(after.text(), LOG).encode().decode()
+    record = CheckpointRecord(heights, note, generation=entry.encode())
+    before = BLOCKS[2].entry
+    fields = dataclasses.replace(
+        before.block_header(), gen=1, height=1, from_=4, start=4, prev=entry_hash(before.encode()), time=_time(41)
+    )
+    yield {
+        "kind": "generation",
+        "header": header.encode().decode(),
+        "entry": entry.encode().decode(),
+        "leaf_hash": leaves[-1].hex(),
+        "vkey": str(LOG.vkey),
+    }
+    yield {"kind": "record", "value": record.encode().decode()}
+    yield {
+        "kind": "consistency",
+        "old_size": size,
+        "old_root": last.root.hex(),
+        "size": after.size,
+        "root": after.root.hex(),
+        "path": [each.hex() for each in merkle.consistency_path(LOG_LEAVES + leaves[-1:], size)],
+    }
+    yield {"kind": "block", "entry": sign_block(fields, SEALER).encode().decode(), "vkey": str(SEALER.vkey)}
+
+
 FILES = {
     "keys.json": keys,
     "notes.json": notes,
@@ -366,6 +409,7 @@ FILES = {
     "merkle.json": merkle_proofs,
     "cosignatures.json": cosignatures,
     "key-changes.json": key_changes,
+    "generations.json": generations,
 }
 """One file a format; the event and privacy formats have files of their own from another generator."""
 

@@ -89,11 +89,16 @@ async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[list[A
         await asyncio.wait_for(consumer.stop(), READ_SECONDS)
 
 
-def check_events(found: Findings, raw: list[list[Any]], events: list[list[Any]], raw_complete: bool) -> None:
-    """Invariant 1, first half: every raw record has exactly one counting record of events."""
+def check_events(
+    found: Findings, raw: list[list[Any]], events: list[list[Any]], raw_complete: bool, generation: int = 0
+) -> None:
+    """Invariant 1, first half: every raw record has exactly one counting record of events.
+
+    Raw is that of the last generation: what raw was before a restore is gone, and of that only gaps would show.
+    """
     owner: dict[tuple[str, str], str] = {}
     for shard, records in enumerate(events):
-        last, seen = (-1, -1), set()
+        last, seen = (0, -1), set()
         for position, record in enumerate(records):
             if record.offset != position:
                 found.wrong(f"events/{shard}: offset {record.offset} where {position} was due")
@@ -104,9 +109,12 @@ def check_events(found: Findings, raw: list[list[Any]], events: list[list[Any]],
             if place <= last:
                 found.not_counting.append(f"events/{shard}@{record.offset}")
                 continue
+            if place not in ((last[0], last[1] + 1), (place[0], 0)) or place[0] > generation:
+                found.wrong(f"events/{shard}@{record.offset}: raw record {place} comes behind {last}")
             last = place
             found.counting_events += 1
-            seen.add(event["rawpos"])
+            if place[0] == generation:
+                seen.add(event["rawpos"])
             if event["type"] == "ledger.rejected":
                 reason = event["data"]["reason"]
                 found.rejects[reason] = found.rejects.get(reason, 0) + 1
@@ -124,7 +132,11 @@ def check_events(found: Findings, raw: list[list[Any]], events: list[list[Any]],
 
 
 def check_blocks(
-    found: Findings, events: list[list[Any]], blocks: list[list[Any]], sealers: dict[str, VerifyKey]
+    found: Findings,
+    events: list[list[Any]],
+    blocks: list[list[Any]],
+    sealers: dict[str, VerifyKey],
+    generations: list[list[int]],
 ) -> list[list[bytes]]:
     """Invariants 1 (second half) and 2; returns the entries of each shard that count, in order."""
     counting: list[list[bytes]] = []
@@ -141,6 +153,8 @@ def check_blocks(
                 continue
             if header["shard"] != shard or header["start"] != start or header["count"] < 1:
                 found.wrong(f"{where}: shard, start or count are wrong: {header}")
+            if header["gen"] != (gen := sum(heights[shard] < height for heights in generations)):
+                found.wrong(f"{where}: generation {header['gen']} where {gen} is due")
             if header["time"] < time:
                 found.wrong(f"{where}: time goes back from {time} to {header['time']}")
             key = sealers.get(entry["key"])
@@ -184,6 +198,7 @@ def check_checkpoints(
     heights = [-1] * len(counting)
     leaves: list[bytes] = []
     signers: set[str] = set()
+    generations = 0
     for record in records:
         where = f"checkpoints@{record.offset}"
         value = json.loads(record.value)
@@ -195,6 +210,16 @@ def check_checkpoints(
             if int(size_text) != 1:
                 found.wrong(f"{where}: the first checkpoint has size {size_text}")
         grown = list(leaves)
+        if "generation" in value:
+            entry = base64.b64decode(value["generation"], validate=True)
+            begun = json.loads(json.loads(entry)["header"])
+            due = [generations + 1, heights, len(leaves), tree(leaves).hex(), name]
+            if [begun[each] for each in ("gen", "heights", "size", "root", "origin")] != due or heights != value[
+                "heights"
+            ]:
+                found.wrong(f"{where}: the generation entry does not go on from here: {begun}")
+            grown.append(leaf(entry))
+            generations += 1
         for shard, top in enumerate(value["heights"]):
             if top < heights[shard]:
                 break
@@ -242,6 +267,22 @@ def split_vkey(vkey: str) -> tuple[str, bytes, VerifyKey]:
     return name, bytes.fromhex(key_hash), VerifyKey(data[1:])
 
 
+def read_generations(found: Findings, checkpoints: list[Any], log_key: VerifyKey) -> list[list[int]]:
+    """The heights behind which each later generation begins, as the log's key has signed them."""
+    generations = []
+    for record in checkpoints:
+        value = json.loads(record.value)
+        if "generation" not in value:
+            continue
+        entry = json.loads(base64.b64decode(value["generation"], validate=True))
+        try:
+            log_key.verify(entry["header"].encode(), base64.b64decode(entry["signature"], validate=True))
+        except BadSignatureError:
+            found.wrong(f"checkpoints@{record.offset}: the generation entry is not signed by the log's key")
+        generations.append(json.loads(entry["header"])["heights"])
+    return generations
+
+
 async def read_ledger(
     bootstrap: str,
     *,
@@ -272,7 +313,8 @@ async def read_ledger(
     for vkey in json.loads(genesis["header"])["keys"]:
         key_name, hash_, verify_key = split_vkey(vkey)
         sealers[f"{key_name}+{hash_.hex()}"] = verify_key
-    check_events(found, raw, events, raw_complete)
-    counting = check_blocks(found, events, blocks, sealers)
+    generations = read_generations(found, checkpoints, log_key)
+    check_events(found, raw, events, raw_complete, len(generations))
+    counting = check_blocks(found, events, blocks, sealers, generations)
     check_checkpoints(found, checkpoints, counting, name, key_hash, log_key)
     return found

@@ -21,7 +21,7 @@ from balance_intake.settings import NormaliserSettings
 from balance_local.children import script_argv
 from balance_local.stack import environment
 from support.waiting import wait_until
-from support.wholestack import Whole, projection_problems, whole_stack
+from support.wholestack import Whole, whole_stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -167,8 +167,4 @@ async def test_the_services_go_on_from_what_was_rebuilt(whole: Whole) -> None:
     assert status["findings"]["by_code"] == {}
     sent = await alerts_on_topic(whole)
     assert len(sent) == len(set(sent))
-
-    async def equal() -> bool:  # once the tick or alert of this moment has arrived in both
-        return await projection_problems(whole.database, await whole.read()) == []
-
-    await wait_until(equal, 60, "the projection is the log's")
+    await whole.projected()

@@ -30,7 +30,9 @@ class LedgerSource:
         records = map(CheckpointRecord.parse, self.ledger.checkpoints)
         found = [(record, Checkpoint.parse(SignedNote.parse(record.note.encode()).text)) for record in records]
         return [
-            SourceCheckpoint(said.size, said.root, record.heights, record.note, record.genesis)
+            SourceCheckpoint(
+                said.size, said.root, record.heights, record.note, record.genesis, generation=record.generation
+            )
             for record, said in itertools.islice(found, first, first + limit)
         ]
 
@@ -39,6 +41,9 @@ class LedgerSource:
 
     async def stamped(self, up_to: int) -> list[Stamped]:
         return []
+
+    async def generations(self) -> list[bytes]:
+        return self.ledger.generations
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         record = BlockRecord.parse(self.ledger.blocks[shard][height])

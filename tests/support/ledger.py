@@ -13,6 +13,7 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.errors import VerifyError
+from balance_verify.generation import GenerationHeader
 from balance_verify.merkle import leaf_hash, tree_root
 from balance_verify.note import open_note
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
@@ -56,10 +57,23 @@ class Shard:
         return sum(header.count for header in self.headers)
 
 
+async def read_generations(settings: CommonSettings, keys: KeyDirectory) -> list[GenerationHeader]:
+    """The entries that begin generations, signed by the log's key."""
+    records = [CheckpointRecord.parse(value) for value in await read_values(settings, CHECKPOINTS, 0)]
+    return [_begun(each.generation, keys) for each in records if each.generation is not None]
+
+
+def _begun(value: bytes, keys: KeyDirectory) -> GenerationHeader:
+    entry = Entry.parse(value)
+    entry.verify(keys.log_vkey)
+    return entry.generation_header()
+
+
 async def read_shard(settings: CommonSettings, keys: KeyDirectory, shard: int) -> Shard:
     """Recomputes every counting block from the events; fails where one does not match (invariants 1 and 2)."""
     events = await read_values(settings, EVENTS, shard)
-    chain = BlockChain(shard)
+    begun = await read_generations(settings, keys)
+    chain = BlockChain(shard, generation_at=lambda shard, height: sum(each.heights[shard] < height for each in begun))
     found = Shard([], [], 0)
     for value in await read_values(settings, BLOCKS, shard):
         try:
@@ -112,6 +126,10 @@ async def read_log(settings: CommonSettings, keys: KeyDirectory) -> Log:
         for shard, height in enumerate(record.heights):
             before = found.heights[shard] if found.heights else -1
             leaves += [leaf_hash(entry) for entry in shards[shard].entries[before + 1 : height + 1]]
+        if record.generation is not None:
+            begun = _begun(record.generation, keys)
+            begun.check_place(begun.gen, keys.log_vkey.name, len(leaves), record.heights, tree_root(leaves))
+            leaves.append(leaf_hash(record.generation))
         consistent = checkpoint.size == len(leaves) and checkpoint.root == tree_root(leaves)
         reason = counter.check(checkpoint.size, checkpoint.root, record.heights, signers, consistent=consistent)
         assert reason is None, reason

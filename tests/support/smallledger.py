@@ -9,7 +9,16 @@ from balance_chain.core.canonical import encode_event
 from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
 from balance_verify.checkpoint import Checkpoint
-from balance_verify.entry import ZERO_PREV, BlockHeader, GenesisHeader, entry_hash, sign_block, sign_genesis
+from balance_verify.entry import (
+    ZERO_PREV,
+    BlockHeader,
+    GenesisHeader,
+    entry_hash,
+    sign_block,
+    sign_generation,
+    sign_genesis,
+)
+from balance_verify.generation import GenerationHeader
 from balance_verify.merkle import CompactRange, leaf_hash, tree_root
 from balance_verify.note import SigningKey, sign_note
 from balance_verify.topicvalues import BlockRecord, CheckpointRecord
@@ -41,6 +50,8 @@ class SmallLedger:
         self._sealed = [0] * self.shards
         self._covered = [-1] * self.shards
         self._tree = CompactRange()
+        self.generations: list[bytes] = []
+        self._raw_base = [0] * self.shards
         keys = tuple(str(key.vkey) for key in (self.log_key, self.sealer_key, self.gateway_key))
         header = GenesisHeader("0" * 64, keys, self.origin, self.shards, format_ms(self.now_ms))
         self.genesis = sign_genesis(header, self.log_key).encode()
@@ -68,20 +79,20 @@ class SmallLedger:
         data: dict[str, object] | None = None,
     ) -> CanonicalEvent:
         """One more event of a shard; by default of the next raw record."""
-        place = len(self.events[shard]) if rawpos is None else rawpos
+        place = len(self.events[shard]) - self._raw_base[shard] if rawpos is None else rawpos
         if received_ms is None:
             self.now_ms += 7
             received_ms = self.now_ms
         event = CanonicalEvent(
             specversion="1.0",
-            id=id or f"e-{shard}-{place}",
+            id=id or f"e-{shard}-{len(self.generations) or ''}{place}",
             source=SOURCE,
             type="evidence.deposited",
             subject=caseid,
             time=format_ms(received_ms - 1000),
             phase="evidence",
             receivedtime=format_ms(received_ms),
-            rawgen=0,
+            rawgen=len(self.generations),
             rawpos=place,
             caseid=caseid,
             data={"cert_no": str(place)} if data is None else data,
@@ -99,7 +110,7 @@ class SmallLedger:
         fields: dict[str, object] = {
             "count": len(values),
             "from_": start,
-            "gen": 0,
+            "gen": len(self.generations),
             "height": len(kept),
             "origin": self.origin,
             "prev": entry_hash(kept[-1]) if kept else ZERO_PREV,
@@ -124,6 +135,23 @@ class SmallLedger:
             self._covered[shard] = len(kept) - 1
         return self._publish(None)
 
+    def begin_generation(self, **changes: object) -> bytes:
+        """The checkpoint over an entry that begins a generation; `changes` falsify its header before it is signed."""
+        fields: dict[str, object] = {
+            "gen": len(self.generations) + 1,
+            "heights": tuple(self._covered),
+            "origin": self.origin,
+            "root": self.root.hex(),
+            "size": self.size,
+            "time": format_ms(self.now_ms),
+        }
+        header = GenerationHeader(**{**fields, **changes})  # type: ignore[arg-type]
+        entry = sign_generation(header, self.log_key).encode()
+        self.generations.append(entry)
+        self._raw_base = [len(values) for values in self.events]
+        self._tree.append(leaf_hash(entry))
+        return self._publish(None, entry)
+
     @property
     def size(self) -> int:
         """Entries under the last checkpoint."""
@@ -134,9 +162,9 @@ class SmallLedger:
         """The root of the last checkpoint."""
         return self._tree.root()
 
-    def _publish(self, genesis: bytes | None) -> bytes:
+    def _publish(self, genesis: bytes | None, generation: bytes | None = None) -> bytes:
         text = Checkpoint(self.origin, self._tree.size, self._tree.root()).text()
         note = sign_note(text, self.log_key).encode().decode()
-        value = CheckpointRecord(tuple(self._covered), note, genesis).encode()
+        value = CheckpointRecord(tuple(self._covered), note, genesis, generation=generation).encode()
         self.checkpoints.append(value)
         return value

@@ -164,6 +164,15 @@ class Whole:
         written: Written = await wait_until(look, seconds, "the independent reader finds nothing wrong")
         return written
 
+    async def projected(self) -> None:
+        """Until the verifier's rows are those of the ledger as the independent reader has it."""
+
+        async def look() -> bool:
+            assert await projection_problems(self.database, await self.read()) == []
+            return True
+
+        await wait_until(look, PATIENCE_SECONDS, "the projection is the log's")
+
     async def start(self, name: str, as_name: str, **env: object) -> str:
         """Start a copy of a service on a port of its own, with more environment."""
         ports = Ports(*free_ports(8))
@@ -239,11 +248,11 @@ async def read_written(stack: Stack) -> Written:
     events: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
     records = await reader.read_topic(settings.kafka, prefix + "litigation.events", partitions)
     for shard, each in enumerate(records):
-        last = -1
+        last = (0, -1)
         for record in each:
             event = json.loads(record.value)
-            if event["rawpos"] > last:
-                last = event["rawpos"]
+            if (event["rawgen"], event["rawpos"]) > last:
+                last = (event["rawgen"], event["rawpos"])
                 events[shard].append({**event, "offset": record.offset, "leaf": reader.leaf(record.value).hex()})
     blocks: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
     for shard, each in enumerate(await reader.read_topic(settings.kafka, prefix + "ledger.blocks", partitions)):

@@ -28,6 +28,8 @@ def outcome_of(ledger: SmallLedger, state: LogState, offset: int, value: bytes) 
         return opened
     if not state.genesis:
         return check.genesis(state, opened)
+    if opened.record.generation is not None:
+        return check.generation(state, opened)
     covered = check.coverage(state, opened)
     if isinstance(covered, Skipped):
         return covered

@@ -35,6 +35,7 @@ var checks = []struct {
 	{"topic-values.json", checkTopicValue},
 	{"bundles.json", checkBundle},
 	{"merkle.json", checkMerkle},
+	{"generations.json", checkGeneration},
 }
 
 func main() {
@@ -360,6 +361,91 @@ func checkTopicValue(raw json.RawMessage) error {
 		equal("count", len(b.Leaves)/tlog.HashSize, h.Count),
 		equal("root", hex.EncodeToString(root[:]), h.Root),
 	)
+}
+
+// checkGeneration reads the entry that begins a generation, the record that first covers it and the proof that the log only grew.
+func checkGeneration(raw json.RawMessage) error {
+	var v struct {
+		Kind, Header, Entry, Vkey, Value string
+		LeafHash                         string `json:"leaf_hash"`
+		OldSize                          int64  `json:"old_size"`
+		OldRoot                          string `json:"old_root"`
+		Size                             int64
+		Root                             string
+		Path                             []string
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	var e entry
+	switch v.Kind {
+	case "generation":
+		var h struct {
+			Gen        int64   `json:"gen"`
+			Generation bool    `json:"generation"`
+			Hash       string  `json:"hash"`
+			Heights    []int64 `json:"heights"`
+			Origin     string  `json:"origin"`
+			Root       string  `json:"root"`
+			Size       int64   `json:"size"`
+			Time       string  `json:"time"`
+			V          int64   `json:"v"`
+		}
+		if err := errors.Join(strictly(v.Entry, &e), strictly(v.Header, &h)); err != nil {
+			return err
+		}
+		leaf := tlog.RecordHash([]byte(v.Entry))
+		return errors.Join(
+			equal("header", e.Header, v.Header),
+			equal("leaf hash", hex.EncodeToString(leaf[:]), v.LeafHash),
+			checkSignature(v.Vkey, e.Key, e.Header, e.Signature),
+		)
+	case "block":
+		var h header
+		if err := strictly(v.Entry, &e); err != nil {
+			return err
+		}
+		if err := strictly(e.Header, &h); err != nil {
+			return err
+		}
+		return errors.Join(
+			equal("generation", h.Gen, 1),
+			checkSignature(v.Vkey, e.Key, e.Header, e.Signature),
+		)
+	case "record":
+		var c struct {
+			Generation []byte  `json:"generation"`
+			Heights    []int64 `json:"heights"`
+			Note       string  `json:"note"`
+		}
+		if err := strictly(v.Value, &c); err != nil {
+			return err
+		}
+		return strictly(string(c.Generation), &e)
+	case "consistency":
+		path, err := hashesFromHex(v.Path...)
+		if err != nil {
+			return err
+		}
+		roots, err := hashesFromHex(v.OldRoot, v.Root)
+		if err != nil {
+			return err
+		}
+		return tlog.CheckTree(path, v.Size, roots[1], v.OldSize, roots[0])
+	}
+	return fmt.Errorf("kind %q is not known", v.Kind)
+}
+
+func hashesFromHex(lines ...string) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(lines))
+	for i, line := range lines {
+		data, err := hex.DecodeString(line)
+		if err != nil || len(data) != tlog.HashSize {
+			return nil, fmt.Errorf("%q is no hash", line)
+		}
+		hashes[i] = tlog.Hash(data)
+	}
+	return hashes, nil
 }
 
 // tree stores the hashes of a growing tree as tlog numbers them.

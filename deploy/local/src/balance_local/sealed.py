@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 from balance_chain.core.counting import BlockChain, EventCounter
+from balance_chain.core.keys import KeyDirectory
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.kafka import TopicReader
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.topicvalues import BlockRecord
@@ -48,7 +50,9 @@ class SealedScan:
     """Reads events and blocks from their beginning to where they end now, and further with each `advance`."""
 
     def __init__(self, settings: CommonSettings) -> None:
-        self.shards = {shard: Shard(BlockChain(shard)) for shard in range(settings.partitions)}
+        self._watch = KeyWatch(settings, KeyDirectory.load(settings.keys).log_vkey)
+        chains = [BlockChain(shard, generation_at=self._generation_at) for shard in range(settings.partitions)]
+        self.shards = {chain.shard: Shard(chain) for chain in chains}
         self.places: dict[EventName, tuple[int, int]] = {}
         """Shard and offset of each counting event but ticks."""
         starts = dict.fromkeys(self.shards, 0)
@@ -83,9 +87,14 @@ class SealedScan:
             for record in records:
                 entry_bytes = BlockRecord.parse(record.value).entry
                 header = Entry.parse(entry_bytes).header
+                if isinstance(header, BlockHeader) and header.gen > chain.next_gen:
+                    await self._watch.refresh()
                 if isinstance(header, BlockHeader) and chain.check(header, entry_bytes) is None:
                     chain.extend(header, entry_bytes)
         return bool(events or blocks)
+
+    def _generation_at(self, shard: int, height: int) -> int:
+        return sum(begun.heights[shard] < height for begun in self._watch.generations)
 
     def sealed(self, name: EventName) -> bool:
         """Whether the event is in a block that counts."""

@@ -16,6 +16,7 @@ from balance_chain.web.app import create_app
 from balance_intake.api import router
 from balance_intake.deployment import Deployment
 from balance_intake.gateway import Gateway
+from balance_intake.generations import Generations
 from balance_intake.normaliser import Batcher, ShardNormaliser
 from balance_intake.rawproducer import RawProducer
 from balance_intake.receiptkeeper import ReceiptKeeper
@@ -81,11 +82,13 @@ async def normalise(settings: NormaliserSettings, service: Service) -> None:
     try:
         await migrate_intake(pool)
         keys = CaseKeyStore(pool, deployment.keys.master_key)
-        batcher = Batcher(settings, deployment.normaliser(settings), Repository(pool), keys)
+        repository = Repository(pool)
+        batcher = Batcher(settings, deployment.normaliser(settings), repository, keys)
+        generations = Generations(settings, repository, deployment.keys.log_vkey)
         service.health.add_check("database", lambda: database_problems(pool))
         service.health.add_check("topics", lambda: topic_problems(settings))
         tune_gc()
-        shards = ShardNormaliser(settings, batcher, producer, deployment.keys.gateway_mac, service.health)
+        shards = ShardNormaliser(settings, batcher, producer, deployment.keys.gateway_mac, service.health, generations)
         await shards.run(service.stop)
     finally:
         await producer.close()

@@ -3,7 +3,7 @@
 BalanceError
 ├── GenesisNeeded     events is empty and nobody said that this is the beginning
 ├── RawGone           retention removed raw records that were not normalised
-├── GenerationAhead   events knows a later generation of raw than this process
+├── WrongGeneration   raw, dedup and the log are not of one generation
 ├── DatabaseAway      PostgreSQL did not answer
 ├── IntakeFull        as many events are in flight as the settings allow
 ├── FollowerMoved     another follower of the log has moved a shard's position
@@ -21,8 +21,8 @@ class RawGone(BalanceError):
     """Raw records between the position and what is left are lost: never skipped silently."""
 
 
-class GenerationAhead(BalanceError):
-    """The settings name an older generation of raw than the events tell of."""
+class WrongGeneration(BalanceError):
+    """The settings, the events or dedup are of another generation than the log's last signed one."""
 
 
 class DatabaseAway(BalanceError):

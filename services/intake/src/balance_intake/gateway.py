@@ -221,7 +221,7 @@ class Gateway:
                 reason = Reason.ID_CONFLICT
                 fault = Fault(reason, "/id", "was accepted with other content", REMEDIES[reason])
                 _settle([item], Refused((fault,)))
-            elif row.receipt is not None:
+            elif row.receipt is not None and not row.lost:
                 metrics.REPEATS.inc()
                 _settle([item], Accepted(item.key, row.receipt, repeat=True))
             else:

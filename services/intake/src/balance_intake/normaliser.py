@@ -23,7 +23,8 @@ from balance_chain.runtime.tailwriter import OutRecord, TailWriter
 from balance_chain.runtime.telemetry import batch_span, tracer
 
 from balance_intake import metrics
-from balance_intake.errors import GenerationAhead, GenesisNeeded, RawGone
+from balance_intake.errors import GenesisNeeded, RawGone, WrongGeneration
+from balance_intake.generations import Generations
 from balance_intake.normalise import Normaliser
 from balance_intake.rawproducer import RawOut, RawProducer
 from balance_intake.repository import Repository
@@ -88,8 +89,10 @@ class ShardNormaliser:
         producer: RawProducer,
         gateway_mac: bytes,
         health: Health,
+        generations: Generations,
     ) -> None:
         self._settings = settings
+        self._generations = generations
         self._batcher = batcher
         self._producer = producer
         self._gateway_mac = gateway_mac
@@ -104,7 +107,9 @@ class ShardNormaliser:
         """Open the tail, go on after it, for ever. Any error leaves; the runner comes back with a new writer."""
         writer = TailWriter(self._settings, self._settings.topic(EVENTS), shard)
         try:
-            position = self._position(shard, await writer.open())
+            tail = await writer.open()
+            restored = await self._generations.check(shard, empty=tail is None)
+            position = self._position(shard, tail, begins=restored or self._settings.genesis)
             pace = self._settings.gather_ms / 1000
             async with PartitionReader(self._settings, self._settings.topic(RAW), shard, position, pace) as reader:
                 begin = await reader.begin_offset()
@@ -119,16 +124,19 @@ class ShardNormaliser:
         finally:
             await writer.close()
 
-    def _position(self, shard: int, tail: ConsumerRecord | None) -> int:
-        """The raw offset after the one that the tail event stands for."""
+    def _position(self, shard: int, tail: ConsumerRecord | None, *, begins: bool) -> int:
+        """The raw offset after the one that the tail event stands for; a new generation's raw begins at 0.
+
+        `begins`: whether an empty partition of events is a beginning.
+        """
         topic = f"{self._settings.topic(EVENTS)}/{shard}"
         if tail is None:
-            if not self._settings.genesis:
+            if not begins:
                 raise GenesisNeeded(topic, "is empty", "start with BALANCE_GENESIS=1 if this is a new ledger")
             return 0
         last = canonical.decode_event(tail.value)
         if last.rawgen > self._settings.raw_generation:
-            raise GenerationAhead(topic, f"tells of generation {last.rawgen}", "set BALANCE_RAW_GENERATION to it")
+            raise WrongGeneration(topic, f"tells of generation {last.rawgen}", "set BALANCE_RAW_GENERATION to it")
         return last.rawpos + 1 if last.rawgen == self._settings.raw_generation else 0
 
     async def _follow(self, shard: int, position: int, reader: PartitionReader, writer: TailWriter) -> None:

@@ -7,15 +7,18 @@ which serves receipts of Kafka sources alone and is not on the log, is kept wher
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.keys import KeyDirectory
+from balance_chain.core.times import parse_ms
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.db import connect
 from balance_chain.runtime.kafka import TopicReader, in_time, topic_ends
+from balance_chain.runtime.keywatch import KeyWatch
 from balance_chain.runtime.rebuild import OLD, RebuildRefused, Rebuilt, Show, clear_shadow, count_rows
 
 from balance_intake.normaliser import GROUP
@@ -34,6 +37,14 @@ INSERT INTO dedup (source, id, partition, rawgen, rawpos, caseid, sourcedigest)
 SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[], $5::bigint[], $6::text[], $7::bytea[])
 ON CONFLICT DO NOTHING
 """
+_MARK_LOST: Final = f"""
+UPDATE {SCHEMA}.reservation r SET lost = true WHERE receipt IS NOT NULL AND created < $1
+AND NOT EXISTS (SELECT FROM {SCHEMA}.dedup d WHERE d.source = r.source AND d.id = r.id)
+AND NOT EXISTS (SELECT FROM {SCHEMA}.rejected j WHERE j.source = r.source AND j.id = r.id)
+"""  # noqa: S608
+_NOTE_GENERATION: Final = f"""
+INSERT INTO {SCHEMA}.rebuilt (generation) VALUES ($1) ON CONFLICT (one) DO UPDATE SET generation = excluded.generation
+"""  # noqa: S608
 _KEEP_DIGESTS: Final = f"""
 UPDATE dedup n SET digest = o.digest FROM {SCHEMA}.dedup o
 WHERE o.digest IS NOT NULL AND (n.source, n.id, n.partition, n.rawgen, n.rawpos)
@@ -73,15 +84,28 @@ async def rebuild(show: Show) -> Rebuilt:
         finally:
             await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
         await refuse_while_running(settings)
+        begun = await _generations(settings)
         async with running.acquire() as connection, connection.transaction():
             await connection.execute(f"CREATE SCHEMA {SCHEMA}{OLD}")
             for table in TABLES:
                 await connection.execute(f"ALTER TABLE {SCHEMA}.{table} SET SCHEMA {SCHEMA}{OLD}")
                 await connection.execute(f"ALTER TABLE {shadow}.{table} SET SCHEMA {SCHEMA}")
+            await connection.execute(_NOTE_GENERATION, len(begun))
+            if begun:
+                await connection.execute(_MARK_LOST, begun[-1])
         await clear_shadow(running, SCHEMA)
         return Rebuilt(records, await count_rows(running, SCHEMA, TABLES))
     finally:
         await asyncio.wait_for(running.close(), settings.database_timeout_seconds)
+
+
+async def _generations(settings: NormaliserSettings) -> tuple[datetime, ...]:
+    """When each generation of the log began: what was promised before and is in no event now, a restore has lost."""
+    if not await has_begun(settings):
+        return ()
+    watch = KeyWatch(settings, KeyDirectory.load(settings.keys).log_vkey)
+    await watch.refresh()
+    return tuple(datetime.fromtimestamp(parse_ms(each.time) / 1000, UTC) for each in watch.generations)
 
 
 async def refuse_while_running(settings: NormaliserSettings) -> None:

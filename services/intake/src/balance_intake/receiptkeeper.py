@@ -73,7 +73,7 @@ class SealFollower:
             await self._keys.refresh()
             states = [await receiptstore.load(self._connection, n) for n in range(self._settings.partitions)]
             origin = self._settings.origin
-            self._shards = {each.shard: ShardSeals(each, origin, self._sealers) for each in states}
+            self._shards = {each.shard: ShardSeals(each, origin, self._sealers, self._generation_at) for each in states}
             self._blocks = self._reader(BLOCKS, {each.shard: each.blocks_next for each in states})
             self._events = self._reader(EVENTS, {each.shard: each.next_offset for each in states})
             await opened.enter_async_context(self._blocks)
@@ -89,6 +89,9 @@ class SealFollower:
 
     def _sealers(self, shard: int, height: int) -> tuple[VerifierKey, ...]:
         return self._keys.history.sealers(shard, height)
+
+    def _generation_at(self, shard: int, height: int) -> int:
+        return self._keys.history.generation(shard, height)
 
     async def ends(self) -> dict[int, int]:
         """Where each shard's blocks end now."""
@@ -116,7 +119,7 @@ class SealFollower:
             for record in records:
                 self._shards[number].add_block(record.offset, record.value or b"")
         if blocks:
-            # A key set is published before a block is signed with a key of it.
+            # Key sets and generations are published before a block needs them.
             await self._keys.refresh()
         before = [shard.state() for shard in self._shards.values()]
         batches = [shard.take() for shard in self._shards.values()]

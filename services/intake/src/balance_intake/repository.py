@@ -29,19 +29,21 @@ WITH new AS (
     INSERT INTO intake.reservation (source, id, digest, caseid) SELECT source, id, digest, caseid FROM new
     ON CONFLICT (source, id) DO NOTHING RETURNING source, id, digest, receipt
 )
-SELECT source, id, digest, receipt, true AS made FROM made
+SELECT source, id, digest, receipt, true AS made, false AS lost FROM made
 UNION ALL
-SELECT r.source, r.id, r.digest, r.receipt, false FROM intake.reservation r JOIN new USING (source, id)
+SELECT r.source, r.id, r.digest, r.receipt, false, r.lost FROM intake.reservation r JOIN new USING (source, id)
 """
 _RESERVED: Final = """
-SELECT source, id, digest, receipt, false AS made FROM intake.reservation
+SELECT source, id, digest, receipt, false AS made, lost FROM intake.reservation
 JOIN unnest($1::text[], $2::text[]) AS t (source, id) USING (source, id)
 """
 _KEEP_RECEIPTS: Final = """
-UPDATE intake.reservation r SET receipt = coalesce(r.receipt, t.receipt), due = coalesce(r.due, t.due)
+UPDATE intake.reservation r SET receipt = coalesce(r.receipt, t.receipt), due = coalesce(r.due, t.due),
+    lost = false
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) AS t (source, id, receipt, due)
 WHERE r.source = t.source AND r.id = t.id RETURNING r.source, r.id, r.receipt
 """
+_REBUILT: Final = "SELECT generation FROM intake.rebuilt"
 _RESERVATION: Final = "SELECT digest, caseid, receipt FROM intake.reservation WHERE source = $1 AND id = $2"
 _ARRIVAL: Final = "SELECT partition, rawgen, rawpos, caseid, digest FROM intake.dedup WHERE source = $1 AND id = $2"
 _FATE: Final = """
@@ -92,6 +94,8 @@ class Reservation:
     receipt: bytes | None
     made: bool
     """Whether this call made it."""
+    lost: bool = False
+    """Whether a restore has lost what the receipt was given for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,8 @@ class Repository:
         if len(found) < len(rows):
             found = [*await self._fetch(_RESERVED, sources, ids), *found]
         return {
-            EventKey(row["source"], row["id"]): Reservation(row["digest"], row["receipt"], row["made"]) for row in found
+            EventKey(row["source"], row["id"]): Reservation(row["digest"], row["receipt"], row["made"], row["lost"])
+            for row in found
         }
 
     async def keep_receipts(self, receipts: Mapping[EventKey, Promise]) -> dict[EventKey, bytes]:
@@ -216,6 +221,12 @@ class Repository:
         if len(found) < len(rows):
             found = await self._fetch(_CLAIMED, sources, ids)
         return {EventKey(row[0], row[1]): Holder(*tuple(row)[2:]) for row in found}
+
+    async def rebuilt_generation(self) -> int:
+        """The generation of the log that dedup is of."""
+        for row in await self._fetch(_REBUILT):
+            return int(row["generation"])
+        return 0
 
     async def people(self, wanted: Iterable[RegistryRef]) -> dict[RegistryRef, str]:
         """The random reference of each person; one who has none gets one."""

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from balance_chain.core.counting import NONE_YET, ZERO_PREV, BlockChain, EventCounter
+from balance_chain.core.counting import (
+    NONE_YET,
+    ZERO_PREV,
+    BlockChain,
+    EventCounter,
+    GenerationAt,
+    first_generation,
+)
 from balance_chain.core.events import TYPE_REJECTED
 from balance_chain.core.times import parse_ms
 from balance_verify.entry import BlockHeader, Entry
@@ -89,14 +96,19 @@ class SealedBatch:
 class ShardSeals:
     """One shard's chain and the events that no block holds yet."""
 
-    def __init__(self, state: SealedShard, origin: str, sealers: SealerKeys) -> None:
+    def __init__(
+        self,
+        state: SealedShard,
+        origin: str,
+        sealers: SealerKeys,
+        generation_at: GenerationAt = first_generation,
+    ) -> None:
         """`sealers` gives the keys that may sign the block of a height of a shard."""
         self._origin = origin
         self._sealers = sealers
         self._counter = EventCounter(state.rawgen, state.rawpos)
-        self._chain = BlockChain(
-            state.shard, state.height, state.prev, state.next_offset, state.start, state.time, state.gen
-        )
+        head = (state.height, state.prev, state.next_offset, state.start, state.time, state.gen)
+        self._chain = BlockChain(state.shard, *head, generation_at)
         self._events: deque[_Waiting] = deque()
         self._blocks: deque[tuple[int, bytes]] = deque()
         self._blocks_next = state.blocks_next

@@ -85,7 +85,9 @@ async def rebuild(show: Show) -> Rebuilt:
             async with running.acquire() as connection, connection.transaction():
                 await connection.execute(f'LOCK TABLE "{schema}".shard IN ACCESS EXCLUSIVE MODE')
                 rows = await connection.fetch(f'SELECT shard, applied FROM "{schema}".shard')  # noqa: S608
-                await builder.reach({row["shard"]: row["applied"] for row in rows})
+                # A position beyond the topic is one in a topic that was lost, of which this one was restored.
+                ends = await topic_ends(settings, EVENTS, settings.partitions)
+                await builder.reach({row["shard"]: min(row["applied"], ends[row["shard"]]) for row in rows})
                 await builder.note_own_sequence()
                 await carry_over(connection, schema, shadow)
                 await swap_schemas(connection, schema)

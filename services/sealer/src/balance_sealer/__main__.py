@@ -1,6 +1,7 @@
-"""Entry point: `balance-sealer sealer | notary | genesis | freeze | migrate`."""
+"""Entry point: `balance-sealer sealer | notary | genesis | generation | freeze | migrate`."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from balance_verify.note import VerifierKey
 
 from balance_sealer.asking import ask_notary
 from balance_sealer.errors import SealerError
+from balance_sealer.generation import Wanted, begin_generation, look
 from balance_sealer.genesis import begin_ledger
 from balance_sealer.notary import PART, Notary
 from balance_sealer.repository import SCHEMA
@@ -72,6 +74,27 @@ def run_genesis(statement: Path | None, vkey: Path | None) -> int:
             pool.terminate()
 
     return run("genesis", settings, main, health_server=False)
+
+
+def run_generation(wanted: Wanted, archived: Path | None) -> int:
+    settings = NotarySettings()
+
+    async def main(_: Service) -> None:
+        keys = KeyDirectory.load(settings.keys)
+        pool = await connect(settings, SCHEMA, size=2)
+        try:
+            await migrate(pool, PACKAGE, SCHEMA)
+            if archived is not None:
+                reached = await look(settings, keys, pool, await asyncio.to_thread(archived.read_bytes), wanted.without)
+                sys.stdout.write(f"{settings.origin}: nobody asked knows more than size {reached.size}\n")
+                return
+            begun = await begin_generation(settings, keys, pool, wanted)
+            told = f"begun at size {begun.size} root {begun.root.hex()}" if begun else "had begun before"
+            sys.stdout.write(f"{settings.origin}: generation {wanted.generation} {told}\n")
+        finally:
+            pool.terminate()
+
+    return run("generation", settings, main, health_server=False)
 
 
 def _predecessor(statement: Path | None, vkey: Path | None) -> Follows | None:
@@ -135,6 +158,24 @@ def main() -> int:
         "--follows", type=Path, help="file with the statement that another log has ended, which this one follows"
     )
     genesis.add_argument("--follows-vkey", type=Path, help="file with that log's public key")
+    generation = commands.add_parser(
+        "generation", help="go on with a log whose topics were restored from the archive, by a signed entry"
+    )
+    generation.add_argument("number", type=int, help="1 at the first restore, one more at each later one")
+    generation.add_argument(
+        "--remake-guard",
+        action="store_true",
+        help="make the guard row from the restored topics, where its database is lost or was set back",
+    )
+    generation.add_argument(
+        "--without", action="append", default=[], metavar="WITNESS", help="do without this witness's word"
+    )
+    generation.add_argument(
+        "--look",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="only look whether guard row or witnesses know a longer log than this file of an archive; change nothing",
+    )
     freeze = commands.add_parser(
         "freeze", help="end this log for ever, and write the signed statement of that; nothing is sealed afterwards"
     )
@@ -145,6 +186,9 @@ def main() -> int:
         "sealer": lambda: run_sealer(arguments.genesis),
         "notary": run_notary,
         "genesis": lambda: run_genesis(arguments.follows, arguments.follows_vkey),
+        "generation": lambda: run_generation(
+            Wanted(arguments.number, arguments.remake_guard, frozenset(arguments.without)), arguments.look
+        ),
         "freeze": lambda: run_freeze(arguments.wait),
         "migrate": run_migrate,
     }

@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import accumulate
 from typing import Final
 
-from balance_chain.core.counting import BlockChain
+from balance_chain.core.counting import BlockChain, GenerationAt, first_generation
 from balance_chain.core.times import format_ms
 from balance_verify.entry import BlockHeader, Entry, sign_block
 from balance_verify.errors import VerifyError
@@ -43,7 +43,7 @@ def build_block(
     header = BlockHeader(
         count=len(values),
         from_=chain.next_offset,
-        gen=chain.gen,
+        gen=chain.next_gen,
         height=chain.height + 1,
         origin=origin,
         prev=chain.prev,
@@ -72,8 +72,8 @@ def read_block(value: bytes | None, origin: str, sealers: SealerKeys) -> tuple[B
     return header, record.entry
 
 
-def chain_after(header: BlockHeader, entry: bytes) -> BlockChain:
+def chain_after(header: BlockHeader, entry: bytes, generation_at: GenerationAt = first_generation) -> BlockChain:
     """The chain whose last block is this one, known to count."""
-    chain = BlockChain(header.shard, gen=header.gen)
+    chain = BlockChain(header.shard, generation_at=generation_at)
     chain.extend(header, entry)
     return chain

@@ -25,6 +25,7 @@ class SignedState:
     genesis: bytes | None = None
     keys: str | None = None
     final: str | None = None
+    generation: bytes | None = None
 
 
 def read_checkpoint(value: bytes | None, keys: KeySet) -> SignedState | str:
@@ -36,7 +37,15 @@ def read_checkpoint(value: bytes | None, keys: KeySet) -> SignedState | str:
         return str(error)
     if checkpoint.origin != keys.origin:
         return f"origin: expected {keys.origin}, got {checkpoint.origin}"
-    return SignedState(checkpoint.size, checkpoint.root, record.heights, record.genesis, record.keys, record.final)
+    return SignedState(
+        checkpoint.size,
+        checkpoint.root,
+        record.heights,
+        record.genesis,
+        record.keys,
+        record.final,
+        record.generation,
+    )
 
 
 def read_genesis(state: SignedState, key: VerifierKey) -> GenesisHeader:

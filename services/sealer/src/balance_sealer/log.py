@@ -1,13 +1,14 @@
 """The global log as the notary holds it, without I/O: which blocks come in, in which order, and under which root.
 
 The order is formats.md's: genesis, then checkpoint by checkpoint, shard by shard, the blocks above the height covered
-before up to the one covered now. What is drafted here is guarded, signed and published elsewhere.
+before up to the one covered now; where the log was
+restored, the entry that begins the generation. What is drafted here is guarded, signed and published elsewhere.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from balance_chain.core.counting import BlockChain
+from balance_chain.core.counting import BlockChain, GenerationAt, first_generation
 from balance_verify.entry import BlockHeader, GenesisHeader
 from balance_verify.merkle import EMPTY_ROOT, CompactRange, leaf_hash
 
@@ -75,6 +76,14 @@ def genesis_draft(genesis: bytes, shards: int) -> Draft:
     return Draft(State(1, range_.root(), none), range_.hashes, none, tuple(nodes))
 
 
+def generation_draft(anchor: Anchor, entry: bytes) -> Draft:
+    """The log after the anchor with the entry that begins a generation, and nothing else."""
+    range_ = CompactRange.from_parts(anchor.state.size, anchor.hashes)
+    nodes = range_.append(leaf_hash(entry))
+    state = State(range_.size, range_.root(), anchor.state.heights)
+    return Draft(state, range_.hashes, anchor.blocks, tuple(nodes))
+
+
 @dataclass(frozen=True, slots=True)
 class _Pending:
     height: int
@@ -136,10 +145,12 @@ class GlobalLog:
             self._pending[shard] = [block for block in self._pending[shard] if block.height > height]
 
 
-def tip_after(header: BlockHeader, entry: bytes, height: int) -> BlockChain:
+def tip_after(
+    header: BlockHeader, entry: bytes, height: int, generation_at: GenerationAt = first_generation
+) -> BlockChain:
     """The chain that ends in an anchor's block, which must have the height that the guard row says."""
     if header.height != height:
         raise NotaryRefusal(
             f"ledger.blocks/{header.shard}", f"has height {header.height} where the guard row says {height}", "compare"
         )
-    return chain_after(header, entry)
+    return chain_after(header, entry, generation_at)

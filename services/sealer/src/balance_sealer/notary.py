@@ -134,7 +134,8 @@ class Notary:
         self._signer.history, self._final = recovered.history, guard.final
         log, draft, offset = recovered.log, recovered.draft, recovered.published_at
         if offset is None:
-            offset = await self._append(writer, draft, guard.genesis if draft.state.size == 1 else None)
+            genesis = guard.genesis if draft.state.size == 1 else None
+            offset = await self._append(writer, draft, genesis, recovered.generation)
         log.published(draft, offset)
         if not recovered.stated:
             last = recovered.history.last
@@ -203,7 +204,7 @@ class Notary:
                 key_sets=len(self._signer.history.sets) - 1,
             )
             hit("notary.after_guard")
-            offset = await self._append(writer, draft, None)
+            offset = await self._append(writer, draft)
             hit("notary.after_publish")
         log.published(draft, offset)
         cosigning.published(draft.state)
@@ -251,9 +252,11 @@ class Notary:
         hit("notary.after_cosigned")
         metrics.COSIGNED.inc()
 
-    async def _append(self, writer: TailWriter, draft: Draft, genesis: bytes | None) -> int:
+    async def _append(
+        self, writer: TailWriter, draft: Draft, genesis: bytes | None = None, generation: bytes | None = None
+    ) -> int:
         """Signs the state, which the guard row already has, and stores it; gives its offset."""
         checkpoint = Checkpoint(self._signer.origin, draft.state.size, draft.state.root)
         note = self._signer.checkpoint(checkpoint).encode().decode()
-        value = CheckpointRecord(draft.state.heights, note, genesis).encode()
+        value = CheckpointRecord(draft.state.heights, note, genesis, generation=generation).encode()
         return await writer.append([OutRecord(self._signer.origin.encode(), value, timestamp_ms=self._clock())])

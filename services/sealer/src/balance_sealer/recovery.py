@@ -10,17 +10,17 @@ from balance_chain.core.counting import BlockChain
 from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.entry import GenesisHeader
+from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import KeyHistory, KeySet
+from balance_verify.keyset import KeyHistory, KeySet, open_generation
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey, open_note
 
 from balance_sealer.blocks import read_block
 from balance_sealer.checkpoints import SignedState, read_checkpoint, read_genesis
 from balance_sealer.errors import BrokenChain, NotaryRefusal
-from balance_sealer.log import NO_BLOCK, Draft, GlobalLog, genesis_draft, tip_after
+from balance_sealer.log import NO_BLOCK, Draft, GlobalLog, generation_draft, genesis_draft, tip_after
 from balance_sealer.repository import Guard
 
 READ_RECORDS = 128
@@ -40,15 +40,17 @@ class Recovered:
     history: KeyHistory
     stated: bool
     """Whether the topic has the row's last key set and, where the log has ended, the statement of that."""
+    generation: bytes | None
+    """The entry of the generation that the row's state begins, if it begins one."""
 
 
 async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, checkpoints_end: int) -> Recovered:
     """The log as row and topics agree on it; raises NotaryRefusal where they do not."""
     genesis = _genesis(settings, guard, log_key)
     try:
-        history = KeyHistory.begin(genesis, guard.keys)
+        history = history_of(genesis, guard)
     except VerifyError as error:
-        raise NotaryRefusal("guard row", f"key sets: {error}", "restore it from a backup") from error
+        raise NotaryRefusal("guard row", f"key sets or generations: {error}", "restore it from a backup") from error
     published_at, stated = await _published_at(settings, guard, history.last, checkpoints_end)
     tips: list[BlockChain] = []
     next_offsets: dict[int, int] = {}
@@ -58,8 +60,8 @@ async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, 
     log = GlobalLog(genesis, guard.base, tips)
     for shard in range(genesis.shards):
         next_offsets[shard] = await _read_blocks(settings, guard, log, history, shard, next_offsets[shard])
-    first = guard.base.state.size == 0
-    draft = genesis_draft(guard.genesis, genesis.shards) if first else log.draft(guard.state.heights)
+    generation = _begun(guard)
+    draft = _draft(guard, genesis, log, generation)
     if draft.state != guard.state:
         raise NotaryRefusal(
             "guard row",
@@ -67,7 +69,30 @@ async def recover(settings: CommonSettings, guard: Guard, log_key: VerifierKey, 
             f"root {draft.state.root.hex()}",
             "find out which of row and blocks was changed before anything is signed",
         )
-    return Recovered(log, draft, published_at, next_offsets, history, stated)
+    return Recovered(log, draft, published_at, next_offsets, history, stated, generation)
+
+
+def history_of(genesis: GenesisHeader, guard: Guard) -> KeyHistory:
+    """Keys and generations as the guard row has them."""
+    history = KeyHistory.begin(genesis, guard.keys)
+    for entry in guard.generations:
+        history = history.restored(open_generation(entry, history.last).heights)
+    return history
+
+
+def _begun(guard: Guard) -> bytes | None:
+    """The generation entry that comes right behind the row's base."""
+    if not guard.generations:
+        return None
+    begun, base = Entry.parse(guard.generations[-1]).generation_header(), guard.base.state
+    same = (begun.size, begun.root, begun.heights) == (base.size, base.root.hex(), base.heights)
+    return guard.generations[-1] if same else None
+
+
+def _draft(guard: Guard, genesis: GenesisHeader, log: GlobalLog, generation: bytes | None) -> Draft:
+    if guard.base.state.size == 0:
+        return genesis_draft(guard.genesis, genesis.shards)
+    return log.draft(guard.state.heights) if generation is None else generation_draft(guard.base, generation)
 
 
 def _genesis(settings: CommonSettings, guard: Guard, log_key: VerifierKey) -> GenesisHeader:
@@ -153,7 +178,7 @@ async def _tip(settings: CommonSettings, guard: Guard, history: KeyHistory, shar
     """The shard's chain as it ends in the block that the base covers last."""
     offset = guard.base.blocks[shard]
     if offset == NO_BLOCK:
-        return BlockChain(shard)
+        return BlockChain(shard, generation_at=history.generation)
     async with PartitionReader(settings, settings.topic(BLOCKS), shard, offset) as reader:
         end = await reader.end_offset()
         if offset >= end:
@@ -163,7 +188,7 @@ async def _tip(settings: CommonSettings, guard: Guard, history: KeyHistory, shar
         block = read_block((await reader.read_at(offset)).value, settings.origin, history.sealers)
     if isinstance(block, str):
         raise NotaryRefusal(f"ledger.blocks/{shard}", f"covered block at offset {offset}: {block}", "restore the topic")
-    return tip_after(*block, guard.base.state.heights[shard])
+    return tip_after(*block, guard.base.state.heights[shard], history.generation)
 
 
 async def _read_blocks(

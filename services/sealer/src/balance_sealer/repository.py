@@ -27,6 +27,8 @@ class Guard:
     """Texts of the key sets behind the genesis entry's."""
     final: bool = False
     """Whether the log has ended with `state`."""
+    generations: tuple[bytes, ...] = ()
+    """Entries with which the log went on in new topics."""
 
 
 class GuardRepository:
@@ -61,20 +63,43 @@ class GuardRepository:
             row["base_offset"],
         )
         state = State(row["size"], row["root"], tuple(row["heights"]))
-        return Guard(row["origin"], row["genesis"], state, base, tuple(row["keys"]), row["final"])
+        keys, generations = tuple(row["keys"]), tuple(row["generations"])
+        return Guard(row["origin"], row["genesis"], state, base, keys, row["final"], generations)
 
     async def begin(self, guard: Guard) -> bool:
         """Writes the first row; False where there is one."""
         status = await self._connection.execute(
             "INSERT INTO guard (origin, genesis, size, root, heights, base_size, base_root, base_heights,"
-            " base_hashes, base_blocks, base_offset) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-            " ON CONFLICT DO NOTHING",
+            " base_hashes, base_blocks, base_offset, keys, generations)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
             guard.origin,
             guard.genesis,
             *_state(guard.state),
             *_anchor(guard.base),
+            list(guard.keys),
+            list(guard.generations),
         )
         return bool(status == "INSERT 0 1")
+
+    async def restored(self, old: Guard, new: Guard, nodes: Sequence[NodeHash] = ()) -> None:
+        """Replaces `old` by `new`, which is based on restored topics; raises where the row is not `old`."""
+        async with self._connection.transaction():
+            status = await self._connection.execute(
+                "UPDATE guard SET size = $1, root = $2, heights = $3, base_size = $4, base_root = $5,"
+                " base_heights = $6, base_hashes = $7, base_blocks = $8, base_offset = $9, generations = $10,"
+                " updated = now() WHERE size = $11 AND root = $12 AND heights = $13 AND keys = $14"
+                " AND generations = $15 AND NOT final",
+                *_state(new.state),
+                *_anchor(new.base),
+                list(new.generations),
+                *_state(old.state),
+                list(old.keys),
+                list(old.generations),
+            )
+            if status != "UPDATE 1":
+                raise GuardMoved("guard row", f"is not at size {old.state.size} any more", "a notary is at work")
+            if nodes:
+                await self._connection.executemany(_KEEP_NODE, nodes)
 
     async def swap(
         self, old: State, new: State, base: Anchor, nodes: Sequence[NodeHash] = (), *, key_sets: int = 0

@@ -99,11 +99,11 @@ class Sealer:
         if last is None:
             if height >= 0:
                 raise BrokenChain(f"ledger.blocks/{shard}", f"is empty, checkpoints cover height {height}", "restore")
-            if not self._settings.genesis:
+            if not self._settings.genesis and not history.generations:
                 raise GenesisMissing(
                     f"ledger.blocks/{shard}", "is empty", "if this is the ledger's beginning, set BALANCE_GENESIS=1"
                 )
-            return BlockChain(shard)
+            return BlockChain(shard, generation_at=history.generation)
         chain = await self._chain_at(writer.next_offset, shard, history)
         if chain.height < height:
             raise BrokenChain(
@@ -126,10 +126,10 @@ class Sealer:
                     at = records[-1].offset + 1 if records else at
             firm = _built_on(blocks)
             if firm is not None:
-                chain = chain_after(*blocks[firm])
+                chain = chain_after(*blocks[firm], history.generation)
                 rest = blocks[firm + 1 :]
             elif begin == 0:
-                chain = BlockChain(shard)
+                chain = BlockChain(shard, generation_at=history.generation)
                 rest = blocks
             else:
                 span *= 4

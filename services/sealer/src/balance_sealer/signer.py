@@ -6,7 +6,9 @@ the files while the notary runs.
 
 from balance_chain.core.keys import KeyDirectory
 from balance_verify.checkpoint import Checkpoint
+from balance_verify.entry import Entry, sign_generation
 from balance_verify.final import sign_final
+from balance_verify.generation import GenerationHeader
 from balance_verify.keyset import KeyHistory, KeySet, sign_keys
 from balance_verify.note import SignedNote, SigningKey, VerifierKey, sign_note
 
@@ -44,6 +46,10 @@ class LogSigner:
     def checkpoint(self, checkpoint: Checkpoint) -> SignedNote:
         """The note of a checkpoint of this log."""
         return sign_note(checkpoint.text(), *self._able(self.history.last.log_keys(checkpoint.size)))
+
+    def generation(self, header: GenerationHeader) -> Entry:
+        """The entry that begins a generation, by a key that may sign the checkpoint over it."""
+        return sign_generation(header, self._able(self.history.last.log_keys(header.size + 1))[0])
 
     def keys(self, keys: KeySet) -> SignedNote:
         """The note of the last key set: by the keys that held before it, and by those that it adds."""

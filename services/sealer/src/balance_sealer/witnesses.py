@@ -175,6 +175,22 @@ class Witnesses:
             _log.critical("contradiction", witness=witness.name, size=seen.size, root=seen.root.hex())
 
 
+async def ask_size(settings: NotarySettings, witness: PolicyWitness, target: Published) -> int:
+    """How far a witness knows the log, asked with a checkpoint that was signed long ago; raises where it says no."""
+    async with httpx.AsyncClient(
+        timeout=settings.witness_timeout_seconds, trust_env=False, proxy=settings.witness_proxy
+    ) as client:
+        size = target.state.size
+        request = AddCheckpoint(size, (), target.note)
+        status, body = await _send(client, "POST", _url(witness, "add-checkpoint"), request.encode())
+    if status == 200:
+        return size
+    if status == CONFLICT:
+        return read_size(body)
+    text = body[:200].decode("utf-8", "replace").strip()
+    raise WitnessFailed(witness.name, f"answered {status}: {text}", "ask its operator")
+
+
 def refuse(contradiction: Checkpoint) -> NotaryRefusal:
     """Why the notary must end."""
     return NotaryRefusal(

@@ -48,6 +48,7 @@ TITLES: Final[dict[str, tuple[str, str]]] = {
     "checkpoint_root": ("检查点根不符", "A checkpoint's root is not the root of its entries"),
     "two_histories": ("两套历史", "The log's key has signed two checkpoints that cannot both be true"),
     "key_set": ("密钥集无效", "A key set or the end of the log does not follow from what was before"),
+    "generation": ("代际条目无效", "The entry that begins a generation does not go on from the log as it was"),
     "after_final": ("日志冻结后增长", "The log goes on after the end that its key has signed"),
     "genesis": ("创世条目有误", "The genesis entry is not what the format demands"),
 }

@@ -1,4 +1,4 @@
-"""Recomputes the global log: genesis, then each checkpoint from the entries of the blocks that it covers. Pure.
+"""Recomputes the global log: genesis, then each checkpoint from the blocks that it covers. Pure.
 
 A checkpoint counts here only if size and root are those of the tree over entries that this verifier has recomputed
 itself, so every checkpoint that counts is consistent with every other.
@@ -15,7 +15,7 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import SEALER, KeyHistory, KeySet
+from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_generation
 from balance_verify.merkle import CompactRange, leaf_hash
 from balance_verify.note import SignedNote, VerifierKey, open_note
 from balance_verify.policy import Policy
@@ -39,6 +39,8 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     """Texts of the key sets behind the genesis entry's."""
     final: bool = False
     """Whether the log has ended with this checkpoint."""
+    generations: tuple[bytes, ...] = ()
+    """Entries with which the log went on in new topics."""
 
 
 class NodeRow(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     """Ids of the policy's witnesses whose cosignatures are on the note."""
     quorum: bool = False
     """Whether they are a quorum of the policy."""
+    generation: bytes | None = None
+    """The entry that is the last leaf under it and begins a generation."""
 
 
 class Advance(msgspec.Struct, frozen=True):
@@ -101,12 +105,15 @@ def genesis_of(entry_bytes: bytes) -> GenesisHeader:
 
 def history_of(state: LogState) -> KeyHistory:
     """The log's keys as they were verified up to this state, which has the genesis entry."""
-    return _history(state.genesis, state.keys)
+    return _history(state.genesis, state.keys, state.generations)
 
 
 @functools.lru_cache(maxsize=8)
-def _history(genesis: bytes, keys: tuple[str, ...]) -> KeyHistory:
-    return KeyHistory.begin(genesis_of(genesis), keys)
+def _history(genesis: bytes, keys: tuple[str, ...], generations: tuple[bytes, ...]) -> KeyHistory:
+    history = KeyHistory.begin(genesis_of(genesis), keys)
+    for entry in generations:
+        history = history.restored(Entry.parse(entry).generation_header().heights)
+    return history
 
 
 class LogCheck:
@@ -203,6 +210,37 @@ class LogCheck:
             for shard, (old, new) in enumerate(zip(state.heights, heights, strict=True))
             if new > old
         ]
+
+    def generation(self, state: LogState, opened: Opened) -> Advance | Skipped:
+        """The checkpoint over the entry that begins a generation, behind the last one, and over nothing else."""
+        place, entry_bytes = f"{self._place}{opened.pos}", opened.record.generation
+        assert entry_bytes is not None, "the caller has looked"
+        if entry_bytes in state.generations:
+            finding = self._finding(
+                "checkpoint_not_counting", place, "a new generation", "one again", severity=NOT_COUNTING
+            )
+            return self._skip(state, finding)
+        # (3) the entry is signed by the log's key and goes on from the last checkpoint that counts
+        try:
+            begun = open_generation(entry_bytes, history_of(state).last)
+            gen = len(state.generations) + 1
+            begun.check_place(gen, self._origin, state.size, state.heights, state.root)
+        except VerifyError as error:
+            due = f"generation {len(state.generations) + 1} begun at size {state.size}, signed by {self._key.id}"
+            return self._skip(state, self._finding("generation", place, due, str(error)))
+        if state.final or opened.record.heights != state.heights:
+            ended = "no generation: the log has ended" if state.final else f"heights {list(state.heights)}"
+            got = f"generation {begun.gen}, heights {list(opened.record.heights)}"
+            return self._skip(state, self._finding("generation", place, ended, got))
+        advance = self._grow(state, opened, [entry_bytes])
+        if isinstance(advance, Skipped):
+            return advance
+        return Advance(
+            msgspec.structs.replace(advance.state, generations=(*state.generations, entry_bytes)),
+            msgspec.structs.replace(advance.checkpoint, generation=entry_bytes),
+            advance.nodes,
+            advance.first_index,
+        )
 
     def statement(self, state: LogState, opened: Opened) -> Advance | Skipped:
         """A record that states a key set or the log's end, beside the last checkpoint once more."""
@@ -320,6 +358,7 @@ class LogCheck:
             genesis=state.genesis,
             keys=state.keys,
             final=state.final,
+            generations=state.generations,
         )
         row = CheckpointRow(
             opened.pos,

@@ -75,6 +75,8 @@ class LogWorker:
                 await self._take(offset, value, stop)
         elif not self.state.genesis:
             await self._commit(self._check.genesis(self.state, opened), [], opened)
+        elif opened.record.generation is not None:
+            await self._commit(self._check.generation(self.state, opened), [], opened)
         elif opened.record.keys is not None or opened.record.final is not None:
             await self._commit(self._check.statement(self.state, opened), [], opened)
         else:

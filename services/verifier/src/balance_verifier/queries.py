@@ -174,9 +174,13 @@ class Queries:
         return [row["hash"] for row in rows]
 
     async def log_entries(self, first: int, end: int) -> list[bytes]:
-        """The log's entries from `first` up to `end`, in order; entry 0 is the genesis entry."""
+        """The log's entries from `first` up to `end`, in order: genesis, blocks, beginnings of generations."""
         rows = await self._pool.fetch(
-            "SELECT entry FROM block WHERE log_index >= $1 AND log_index < $2 ORDER BY log_index", first, end
+            "SELECT entry, log_index FROM block WHERE log_index >= $1 AND log_index < $2"
+            " UNION ALL SELECT generation, size - 1 FROM checkpoint"
+            " WHERE generation IS NOT NULL AND size > $1 AND size <= $2 ORDER BY 2",
+            first,
+            end,
         )
         genesis = [await self._pool.fetchval("SELECT genesis FROM log")] if first == 0 else []
         return [*genesis, *(row["entry"] for row in rows)]

@@ -1,7 +1,8 @@
 """Compares events with their raw records for as long as raw keeps them (30 days): source and broker's time.
 
 That each raw record has exactly one counting event follows from the raw positions alone (`raw_gap` in `recompute`);
-here the records themselves are read beside the events. What raw no longer holds is passed over.
+here the records themselves are read beside the events. What raw no longer holds is passed over, and so are events of
+the generations before a restore: their raw topic is gone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from balance_chain.runtime.settings import CommonSettings
 from balance_verifier.findings import Finding
 from balance_verifier.rows import EventRow, raw_problem
 
-RAW_GENERATION: Final = 0
-"""The generation of the raw topic that is there to read."""
-
 READ_RECORDS: Final = 5000
 PATIENCE_SECONDS: Final = 0.2
 
@@ -27,8 +25,10 @@ PATIENCE_SECONDS: Final = 0.2
 class RawComparison:
     """Reads one raw partition in step with the events of its shard; an async context manager."""
 
-    def __init__(self, settings: CommonSettings, shard: int, next_offset: int) -> None:
+    def __init__(self, settings: CommonSettings, shard: int, generation: int, next_offset: int) -> None:
+        """`generation`: that of the raw topic that is there to read."""
         self._shard = shard
+        self._generation = generation
         self._next = next_offset
         self._wait = settings.kafka_timeout_seconds
         self._reader = PartitionReader(settings, settings.topic(RAW), shard, next_offset)
@@ -52,7 +52,7 @@ class RawComparison:
 
     async def compare(self, rows: Sequence[EventRow]) -> list[Finding]:
         """What the counting events among `rows` say other than their raw records."""
-        due = {row.rawpos: row for row in rows if row.counts and row.rawgen == RAW_GENERATION}
+        due = {row.rawpos: row for row in rows if row.counts and row.rawgen == self._generation}
         if not due:
             return []
         found: list[Finding] = []

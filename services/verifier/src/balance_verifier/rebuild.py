@@ -64,7 +64,8 @@ async def rebuild(show: Show) -> Rebuilt:
             await builder.reach(await ends(settings))
             async with running.acquire() as connection, connection.transaction():
                 await connection.execute(f'LOCK TABLE "{schema}".shard, "{schema}".log IN ACCESS EXCLUSIVE MODE')
-                await builder.reach(await positions(connection, schema))
+                # Positions beyond the topics are those of topics that were lost, of which these were restored.
+                await builder.reach((await positions(connection, schema)).within(await ends(settings)))
                 await connection.execute(f'SET LOCAL search_path TO "{shadow}"')
                 await connection.execute(_KEEP_FINDINGS.format(old=f'"{schema}"'))
                 await swap_schemas(connection, schema)
@@ -87,6 +88,14 @@ class Positions:
     @property
     def records(self) -> int:
         return sum(self.events.values()) + sum(self.blocks.values())
+
+    def within(self, ends: Positions) -> Positions:
+        """These, or where the topics end before them."""
+        return Positions(
+            {shard: min(offset, ends.events[shard]) for shard, offset in self.events.items()},
+            {shard: min(offset, ends.blocks[shard]) for shard, offset in self.blocks.items()},
+            min(self.checkpoints, ends.checkpoints),
+        )
 
     def before(self, other: Positions) -> bool:
         """Whether any of these is before the other's."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 from balance_chain.core.canonical import NotCanonical, decode_event, encode_event
-from balance_chain.core.counting import BlockChain, EventCounter
+from balance_chain.core.counting import BlockChain, EventCounter, GenerationAt, first_generation
 from balance_verify.entry import BlockHeader, Entry
 from balance_verify.errors import VerifyError
 from balance_verify.keyset import SealerKeys
@@ -31,7 +31,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Unrecognised(msgspec.Struct, frozen=True):
-    """The block's signer holds by no key set that the caller knows: it may know all of them only after a look."""
+    """The block's signer or generation is none that the caller knows: it may know all of them only after a look."""
 
 
 class ShardCheck:
@@ -44,6 +44,7 @@ class ShardCheck:
         *,
         origin: str,
         sealers: SealerKeys,
+        generation_at: GenerationAt = first_generation,
         events_topic: str,
         blocks_topic: str,
     ) -> None:
@@ -57,9 +58,8 @@ class ShardCheck:
         self._blocks_place = f"{blocks_topic}/{state.shard}@"
         self._leaves = bytearray(pending_leaves)
         self._counter = EventCounter(state.rawgen, state.rawpos)
-        self._chain = BlockChain(
-            state.shard, state.height, state.prev, state.sealed_next, state.start, state.time, state.gen
-        )
+        head = (state.height, state.prev, state.sealed_next, state.start, state.time, state.gen)
+        self._chain = BlockChain(state.shard, *head, generation_at)
         self._events_next = state.events_next
         self._blocks_next = state.blocks_next
         self._events = state.events
@@ -137,10 +137,12 @@ class ShardCheck:
         else:
             self._counting += 1
             self._received = max(self._received, event.receivedtime)
-            if event.rawgen == before[0] and event.rawpos != before[1] + 1:
+            # A new generation's raw topic begins at its first record.
+            raw_due = before[1] + 1 if event.rawgen == before[0] else 0
+            if event.rawpos != raw_due:
                 findings.append(
                     self._finding(
-                        "raw_gap", place, f"an event for raw offset {before[1] + 1}", f"raw offset {event.rawpos} next"
+                        "raw_gap", place, f"an event for raw offset {raw_due}", f"raw offset {event.rawpos} next"
                     )
                 )
         row = EventRow(
@@ -168,7 +170,7 @@ class ShardCheck:
     ) -> BlockRow | Waiting | Unrecognised | Finding:
         """Check the next block record in numbered steps; a `Finding` that halts leaves the state as it was.
 
-        `keys_current`: whether the key sets known to `sealers` are at least those published before this record.
+        `keys_current`: whether key sets and generations known here are at least those published before this record.
         """
         place = f"{self._blocks_place}{offset}"
         # (0) no block record is missing before this one
@@ -201,7 +203,9 @@ class ShardCheck:
             return self._skip(self._finding("block_signature", place, f"a signature by {entry.key}", str(error)))
         if header.origin != self._origin:
             return self._skip(self._finding("block_header", place, f"origin {self._origin}", f"origin {header.origin}"))
-        # (3) it extends the chain: shard, height, predecessor's hash, range, time
+        # (3) it extends the chain: shard, generation, height, predecessor's hash, range, time
+        if header.gen > self._chain.next_gen and not keys_current:
+            return Unrecognised()
         if (reason := self._chain.check(header, record.entry)) is not None:
             return self._skip(self._not_counting(place, header, reason))
         # (4) every event of its range has been read
@@ -235,7 +239,7 @@ class ShardCheck:
 
     def _not_counting(self, place: str, header: BlockHeader, reason: str) -> Finding:
         chain = self._chain
-        due = (chain.shard, chain.gen, chain.height + 1, chain.prev, chain.next_offset, chain.start, chain.time)
+        due = (chain.shard, chain.next_gen, chain.height + 1, chain.prev, chain.next_offset, chain.start, chain.time)
         got = (header.shard, header.gen, header.height, header.prev, header.from_, header.start, header.time)
         # A height that the chain has already is what a writer leaves that went on too long; one ahead is no accident.
         repeat = header.height <= chain.height

@@ -103,7 +103,7 @@ class Repository:
         if row is None:
             raise NotFound("log", "has no position row", "prepare the projection first")
         values = dict(row)
-        for name in ("heights", "signers", "range", "keys"):
+        for name in ("heights", "signers", "range", "keys", "generations"):
             values[name] = tuple(values[name])
         return LogState(**values)
 
@@ -142,8 +142,8 @@ class Repository:
             await self._move_log(connection, before, advance.state)
             row = advance.checkpoint
             await connection.execute(
-                "INSERT INTO checkpoint (pos, size, root, heights, note, keys, final, cosigners, quorum)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "INSERT INTO checkpoint (pos, size, root, heights, note, keys, final, cosigners, quorum,"
+                " generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 *msgspec.structs.astuple(row),
             )
             await connection.copy_records_to_table(

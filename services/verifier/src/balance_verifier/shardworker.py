@@ -78,15 +78,18 @@ class ShardWorker:
             leaves,
             origin=settings.origin,
             sealers=lambda shard, height: self._watch.history.sealers(shard, height),
+            generation_at=lambda shard, height: self._watch.history.generation(shard, height),
             events_topic=EVENTS,
             blocks_topic=BLOCKS,
         )
         self._blocks.clear()
+        generation = len((await self._watch.refresh()).generations)
+        raw_next = state.rawpos + 1 if state.rawgen == generation else 0
         pace = settings.verifier_gather_ms / 1000
         async with (
             PartitionReader(settings, settings.topic(EVENTS), self._shard, state.events_next) as events,
             PartitionReader(settings, settings.topic(BLOCKS), self._shard, state.blocks_next, pace) as blocks,
-            RawComparison(settings, self._shard, state.rawpos + 1) as raw,
+            RawComparison(settings, self._shard, generation, raw_next) as raw,
         ):
             while not stop.is_set():
                 if self._key_sets() != key_sets:

@@ -1,4 +1,4 @@
-"""Write and read log entries: a block header or the genesis header, with the signature over its exact bytes.
+"""Write and read log entries: a block, genesis or generation header, with the signature over its exact bytes.
 
 An entry's bytes are a leaf of the global log. The header travels as a string of its exact bytes, so that what
 was signed is never rebuilt from parsed values.
@@ -26,6 +26,8 @@ from ._strict import (
     texts_of,
 )
 from .errors import BadSignatureError, MalformedError, UnknownSignerError
+from .generation import PREFIX as GENERATION_PREFIX
+from .generation import GenerationHeader
 from .jcs import dumps
 from .note import SigningKey, VerifierKey
 
@@ -208,7 +210,9 @@ def _ends_line(text: str) -> bool:
     return text.endswith("\n")
 
 
-def _parse_header(data: bytes) -> BlockHeader | GenesisHeader:
+def _parse_header(data: bytes) -> BlockHeader | GenesisHeader | GenerationHeader:
+    if data.startswith(GENERATION_PREFIX):
+        return GenerationHeader.parse(data)
     return (GenesisHeader if data.startswith(b'{"catalogue":') else BlockHeader).parse(data)
 
 
@@ -219,7 +223,7 @@ class Entry:
     header_bytes: bytes
     key: str
     signature: bytes
-    header: BlockHeader | GenesisHeader = field(init=False, compare=False)
+    header: BlockHeader | GenesisHeader | GenerationHeader = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header", _parse_header(self.header_bytes))
@@ -245,13 +249,21 @@ class Entry:
     def block_header(self) -> BlockHeader:
         """The header, which must be a block's."""
         if not isinstance(self.header, BlockHeader):
-            raise MalformedError("entry", "is the genesis entry", "give a block's entry")
+            kind = "genesis" if isinstance(self.header, GenesisHeader) else "generation"
+            raise MalformedError("entry", f"is the {kind} entry", "give a block's entry")
         return self.header
 
     def genesis_header(self) -> GenesisHeader:
         """The header, which must be the genesis one."""
         if not isinstance(self.header, GenesisHeader):
-            raise MalformedError("entry", "is a block's entry", "give the genesis entry")
+            kind = "block's" if isinstance(self.header, BlockHeader) else "generation"
+            raise MalformedError("entry", f"is a {kind} entry", "give the genesis entry")
+        return self.header
+
+    def generation_header(self) -> GenerationHeader:
+        """The header, which must be one that begins a generation."""
+        if not isinstance(self.header, GenerationHeader):
+            raise MalformedError("entry", "begins no generation", "give a generation entry")
         return self.header
 
     def verify(self, *keys: VerifierKey) -> VerifierKey:
@@ -277,4 +289,9 @@ def sign_block(header: BlockHeader, key: SigningKey) -> Entry:
 
 def sign_genesis(header: GenesisHeader, key: SigningKey) -> Entry:
     """The first entry of a log, signed by the notary."""
+    return _sign(header.encode(), key)
+
+
+def sign_generation(header: GenerationHeader, key: SigningKey) -> Entry:
+    """The first entry of a log restored into new topics, signed by the notary."""
     return _sign(header.encode(), key)

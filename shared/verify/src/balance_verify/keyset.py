@@ -27,8 +27,9 @@ from typing import Final
 
 from ._strict import check_line, check_range, decode_decimal, decode_utf8
 from .checkpoint import Checkpoint
-from .entry import GenesisHeader
+from .entry import Entry, GenesisHeader
 from .errors import MalformedError, MismatchError, UnknownSignerError
+from .generation import GenerationHeader
 from .note import SignedNote, SigningKey, VerifierKey, open_note, sign_note
 
 TITLE: Final = "balance-chain keys"
@@ -222,6 +223,14 @@ def open_checkpoint(note: bytes, keys: KeySet) -> tuple[Checkpoint, SignedNote]:
     return Checkpoint.parse(signed.text), signed
 
 
+def open_generation(entry: bytes, keys: KeySet) -> GenerationHeader:
+    """The header of a generation entry that a key of the log has signed which may sign the checkpoint over it."""
+    parsed = Entry.parse(entry)
+    header = parsed.generation_header()
+    parsed.verify(*keys.log_keys(header.size + 1))
+    return header
+
+
 def _open_next(note: bytes, before: KeySet) -> KeySet:
     """The set in a note that can follow `before`."""
     after = KeySet.parse(SignedNote.parse(note).text)
@@ -252,9 +261,11 @@ def _split(notes: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """Every key set of a log up to now, the genesis entry's first."""
+    """Every key set of a log up to now, the genesis entry's first; and where each later generation of it begins."""
 
     sets: tuple[KeySet, ...]
+    generations: tuple[tuple[int, ...], ...] = ()
+    """The heights after which the blocks of generation 1, 2, … come (generation.py)."""
 
     @classmethod
     def begin(cls, genesis: GenesisHeader, texts: Sequence[str] = ()) -> KeyHistory:
@@ -272,13 +283,25 @@ class KeyHistory:
     def taking(self, after: KeySet) -> KeyHistory:
         """The history that goes on with this set; raises MismatchError where it cannot follow."""
         self.last.check_next(after)
-        return KeyHistory((*self.sets, after))
+        return replace(self, sets=(*self.sets, after))
 
     def taking_note(self, note: str, size: int, heights: tuple[int, ...]) -> KeyHistory:
         """`taking` the set in a note that came with the checkpoint of this size and heights."""
         keys = _open_next(note.encode(), self.last)
         _same("size and heights", f"{size} {heights}", f"{keys.size} {keys.heights}")
-        return KeyHistory((*self.sets, keys))
+        return replace(self, sets=(*self.sets, keys))
+
+    def restored(self, heights: tuple[int, ...]) -> KeyHistory:
+        """The history that goes on in a new generation behind these heights."""
+        before = self.generations[-1] if self.generations else (NO_BLOCK,) * len(heights)
+        _same("number of shards", str(len(self.last.heights)), str(len(heights)))
+        if any(new < old for new, old in zip(heights, before, strict=True)):
+            raise MismatchError("generation, heights", f"none below {before}", str(heights))
+        return replace(self, generations=(*self.generations, heights))
+
+    def generation(self, shard: int, height: int) -> int:
+        """The generation that the block of this height of a shard must name."""
+        return sum(heights[shard] < height for heights in self.generations)
 
     def sealers(self, shard: int, height: int) -> tuple[VerifierKey, ...]:
         """The keys that may sign the block of this height of a shard."""

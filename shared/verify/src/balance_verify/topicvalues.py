@@ -18,6 +18,7 @@ from .jcs import dumps
 
 _BLOCK_KEYS = frozenset(("entry", "leaves"))
 _CHECKPOINT_KEYS = frozenset(("heights", "note"))
+_OPTIONAL_KEYS = frozenset(("final", "generation", "genesis", "keys"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class CheckpointRecord:
     """A signed checkpoint, the last height it covers of each shard (-1 for none), and with size 1 the genesis entry.
 
     `keys` is there where the log's keys change at this size: the new key set, a signed note (keyset.py). `final` is
-    there where the log ends for ever at this size: the statement of it, a signed note (final.py).
+    there where the log ends for ever at this size: the statement of it, a signed note (final.py). `generation` is there
+    in the first checkpoint over a generation entry, which is the last leaf under it (generation.py).
     """
 
     heights: tuple[int, ...]
@@ -58,6 +60,7 @@ class CheckpointRecord:
     genesis: bytes | None = None
     keys: str | None = None
     final: str | None = None
+    generation: bytes | None = None
 
     def __post_init__(self) -> None:
         if not self.heights:
@@ -74,19 +77,24 @@ class CheckpointRecord:
             members["keys"] = self.keys
         if self.final is not None:
             members["final"] = self.final
+        if self.generation is not None:
+            members["generation"] = encode_base64(self.generation)
         return dumps(members)
 
     @classmethod
     def parse(cls, data: bytes) -> CheckpointRecord:
         """Read a topic value; only bytes that `encode` would write are accepted."""
-        keys = _CHECKPOINT_KEYS | (decode_object(data, "checkpoint").keys() & {"final", "genesis", "keys"})
+        keys = _CHECKPOINT_KEYS | (decode_object(data, "checkpoint").keys() & _OPTIONAL_KEYS)
         members = canonical_object(data, "checkpoint", keys)
         return cls(
             integers_of(members, "heights", "checkpoint"),
             text_of(members, "note", "checkpoint"),
-            decode_base64(text_of(members, "genesis", "checkpoint"), "checkpoint.genesis")
-            if "genesis" in members
-            else None,
+            _entry_of(members, "genesis"),
             text_of(members, "keys", "checkpoint") if "keys" in members else None,
             text_of(members, "final", "checkpoint") if "final" in members else None,
+            _entry_of(members, "generation"),
         )
+
+
+def _entry_of(members: dict[str, object], name: str) -> bytes | None:
+    return decode_base64(text_of(members, name, "checkpoint"), f"checkpoint.{name}") if name in members else None

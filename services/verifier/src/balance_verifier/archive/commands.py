@@ -1,4 +1,4 @@
-"""`balance-chain archive export` and `balance-chain fsck`: what a person or a timer runs.
+"""`balance-chain archive export | restore` and `balance-chain fsck`: what a person or a timer runs.
 
 Exit 0: all is as it must be; 1: it is not, each fault named; 2: usage; 3: something could not be reached.
 """
@@ -24,6 +24,7 @@ from balance_verify.policy import Policy
 
 from balance_verifier.archive.export import Exported, Exporter
 from balance_verifier.archive.fsck import Options, Report, fsck_archive, size_of
+from balance_verifier.archive.restore import Restored, Restorer
 from balance_verifier.archive.source import ArchiveSource
 from balance_verifier.archive.stores import open_store
 from balance_verifier.errors import ArchiveUnreadable, StoreUnavailable
@@ -89,6 +90,61 @@ async def _export(settings: WorkerSettings, location: str, key: VerifierKey, *, 
             return await exporter.run()
     finally:
         pool.terminate()
+
+
+@archive.command("restore")
+def restore(
+    location: Annotated[str, typer.Argument(help="The archive: a folder, or an object store's URL.")],
+    vkey: VkeyFile = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A signed checkpoint kept elsewhere, which the archive must reach."),
+    ] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="Witness policy that must be met.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes that check; 0 for one a core.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the topics are filled.")] = False,
+    as_json: Json = False,
+) -> Exit:
+    """Fill new topics from the archive, once all of it was recomputed and is whole.
+
+    Stopped at any moment it goes on when it is run again; topics that hold anything else are refused. Afterwards
+    `balance-sealer generation` signs that the log goes on in them.
+    """
+    settings = WorkerSettings()
+    key = _vkey(vkey) if vkey is not None else KeyDirectory.load(settings.keys).log_vkey
+    options = Options(
+        log_key=key,
+        outside=tuple((f"{path} (kept outside)", read_bytes(path)) for path in checkpoint or ()),
+        policy=_policy(policy) if policy is not None else None,
+        jobs=jobs or os.cpu_count() or 1,
+    )
+    report = _reached(lambda: _fsck_archive(location, options, quiet=as_json))
+    if report.faults:
+        if as_json:
+            show_json(report_json(report))
+        else:
+            _show(report)
+        raise CommandFailed(Exit.REFUSED, "the archive is not whole: nothing was restored")
+    told = f"{report.events} events, {report.size} entries, {report.checkpoints} checkpoints; root {report.root}"
+    people.print(f"the archive of {report.origin} is whole: {told}", markup=False, soft_wrap=True)
+    if not yes and not typer.confirm(f"Fill the topics {settings.topic_prefix}* on {settings.kafka}?", err=True):
+        raise CommandFailed(Exit.REFUSED, "nothing was restored")
+    done = _reached(lambda: asyncio.run(_restore(settings, location, report.size, quiet=as_json)))
+    if as_json:
+        show_json(vars(done))
+        return Exit.DONE
+    results.print(
+        f"wrote {done.events} events, {done.blocks} blocks and {done.checkpoints} checkpoints; the topics end at size "
+        f"{done.size}, root {done.root}. Now: balance-sealer generation {done.generation}",
+        markup=False,
+        soft_wrap=True,
+    )
+    return Exit.DONE
+
+
+async def _restore(settings: WorkerSettings, location: str, size: int, *, quiet: bool) -> Restored:
+    with progress("restoring", size, quiet=quiet) as advance:
+        return await Restorer(settings, open_store(location), advance).run()
 
 
 def fsck(

@@ -15,7 +15,7 @@ from balance_chain.core.counting import BlockChain
 from balance_chain.runtime.killpoints import hit
 from balance_verify.entry import Entry
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_checkpoint
+from balance_verify.keyset import SEALER, KeyHistory, KeySet, open_checkpoint, open_generation
 from balance_verify.merkle import CompactRange, leaf_hash, root_nodes
 from balance_verify.note import SignedNote, VerifierKey
 from balance_verify.tiles import ENTRIES, TILE_WIDTH, TileBuilder, TileReader, encode_bundle, parse_bundle, tile_at
@@ -169,17 +169,23 @@ class Exporter:
             keys = KeySet.parse(SignedNote.parse(note.encode()).text)
             if keys.size <= tip.size and keys not in self._keys.sets:
                 self._take_keys(note, keys.size, keys.heights)
+        for entry in await self._source.generations():
+            begun = Entry.parse(entry).generation_header()
+            if begun.size < tip.size:
+                self._keys = self._keys.restored(begun.heights)
         for shard, height in enumerate(tip.heights):
             tip.chains.append(await self._chain_end(shard, height))
 
+    def _generation_at(self, shard: int, height: int) -> int:
+        return self._keys.generation(shard, height)
+
     async def _chain_end(self, shard: int, height: int) -> BlockChain:
-        chain = BlockChain(shard)
+        chain = BlockChain(shard, generation_at=self._generation_at)
         if height >= 0:
             block = await self._source.block(shard, height)
             if block is None:
                 raise ArchiveRefused(f"block {shard}/{height}", "is not in the projection", "rebuild the projection")
             header = Entry.parse(block.entry).block_header()
-            chain.gen = header.gen
             chain.extend(header, block.entry)
         return chain
 
@@ -193,6 +199,8 @@ class Exporter:
             for shard, (old, new) in enumerate(zip(tip.heights, checkpoint.heights, strict=True)):
                 for height in range(old + 1, new + 1):
                     written += await self._take_block(tip, shard, height)
+            if checkpoint.generation is not None:
+                self._begin_generation(tip, checkpoint, checkpoint.generation)
         try:
             said, _ = open_checkpoint(checkpoint.note.encode(), self._keys.last)
         except VerifyError as error:
@@ -207,7 +215,12 @@ class Exporter:
                 raise ArchiveRefused(place, f"key set: {error}", "find out who changed the projection") from None
         tip.lines.append(
             CheckpointRecord(
-                checkpoint.heights, checkpoint.note, checkpoint.genesis, checkpoint.keys, checkpoint.final
+                checkpoint.heights,
+                checkpoint.note,
+                checkpoint.genesis,
+                checkpoint.keys,
+                checkpoint.final,
+                checkpoint.generation,
             ).encode()
         )
         tip.records += 1
@@ -231,10 +244,20 @@ class Exporter:
             raise ArchiveRefused("genesis", str(error), "use this log's key and database") from None
         genesis = genesis_of(checkpoint.genesis)
         self._keys = KeyHistory.begin(genesis)
-        tip.chains = [BlockChain(shard) for shard in range(genesis.shards)]
+        tip.chains = [BlockChain(shard, generation_at=self._generation_at) for shard in range(genesis.shards)]
         tip.genesis = checkpoint.genesis
         self._store.put(GENESIS, checkpoint.genesis)
         self._append(tip, checkpoint.genesis)
+
+    def _begin_generation(self, tip: _Tip, checkpoint: SourceCheckpoint, entry: bytes) -> None:
+        try:
+            begun, gen = open_generation(entry, self._keys.last), len(self._keys.generations) + 1
+            begun.check_place(gen, self._log_key.name, tip.size, checkpoint.heights, tip.range.root())
+        except VerifyError as error:
+            place = f"checkpoint {tip.records}"
+            raise ArchiveRefused(place, f"generation entry: {error}", "find out who changed the projection") from None
+        self._keys = self._keys.restored(begun.heights)
+        self._append(tip, entry)
 
     async def _take_block(self, tip: _Tip, shard: int, height: int) -> int:
         block = await self._source.block(shard, height)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -19,7 +19,7 @@ from typing import Final, Protocol, TypeVar
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader, entry_hash
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import KeyHistory, KeySet, open_checkpoint
+from balance_verify.keyset import KeyHistory, KeySet, open_checkpoint, open_generation
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import SignedNote, VerifierKey
 from balance_verify.policy import Policy
@@ -134,8 +134,10 @@ def fsck_archive(location: str, options: Options, advance: Advance) -> Report:
         job = Job(location, header.origin, keys.last, head.size)
         with _pool(options.jobs) as pool:
             records = _records(pool, job, store, head, note, header, report, options)
-            _check_keys(records, header, keys, report)
-            _log(pool, job, store, records, header.shards, report, options, advance)
+            history = _check_keys(records, header, keys, report)
+            begun = frozenset(record.size - 1 for record in records if record and record.generation is not None)
+            job = replace(job, generations=begun)
+            _log(pool, job, store, records, history, report, options, advance)
         strays = check_strays(store, head, note, keys.last)
         report.faults += strays.faults
         report.unpublished = strays.unpublished
@@ -238,22 +240,32 @@ def _records(
     return records
 
 
-def _check_keys(records: list[Signed | None], header: GenesisHeader, keys: KeyHistory, report: Report) -> None:
-    """The checkpoints' key sets are those of the archive; each must belong to its checkpoint."""
+def _check_keys(records: list[Signed | None], header: GenesisHeader, keys: KeyHistory, report: Report) -> KeyHistory:
+    """Key sets and generations by the checkpoints, each of which must belong to its own; the archive's are the same."""
     history = KeyHistory.begin(header)
+    before: Signed | None = None
     for record in records:
-        if record is None or record.keys is None:
-            continue
-        try:
-            history = history.taking_note(record.keys, record.size, record.heights)
-        except VerifyError as error:
-            report.faults.append(fault_of(record.place, "key set", "a set that can follow", error))
+        if record is not None and record.keys is not None:
+            try:
+                history = history.taking_note(record.keys, record.size, record.heights)
+            except VerifyError as error:
+                report.faults.append(fault_of(record.place, "key set", "a set that can follow", error))
+        if record is not None and record.generation is not None:
+            try:
+                begun, root = open_generation(record.generation, history.last), before.root if before else None
+                gen = len(history.generations) + 1
+                begun.check_place(gen, header.origin, record.size - 1, record.heights, root)
+                history = history.restored(begun.heights)
+            except VerifyError as error:
+                report.faults.append(fault_of(record.place, "generation entry", "one that goes on from here", error))
+        before = record
     count = len(history.sets)
     # One that was made at this very size may be of an export that ended before its record.
     ahead = [keys_ for keys_ in keys.sets[count:] if keys_.size < report.size]
     if None not in records and (keys.sets[:count] != history.sets or ahead):
         due, got = (str(len(each.sets) - 1) for each in (history, keys))
         report.faults.append(Fault(key_set_path(1), "key sets, as the checkpoints have them", due, got))
+    return history
 
 
 def _log(
@@ -261,7 +273,7 @@ def _log(
     job: Job,
     store: Store,
     records: list[Signed | None],
-    shards: int,
+    keys: KeyHistory,
     report: Report,
     options: Options,
     advance: Advance,
@@ -273,7 +285,7 @@ def _log(
             outside.append((name, open_checkpoint(data, job.keys)[0]))
         except VerifyError as error:
             report.faults.append(fault_of(name, "outside checkpoint", f"a note signed by {report.key}", error))
-    history = History(job.size, shards, records, outside, store.get)
+    history = History(job.size, keys, records, outside, store.get)
     kept = ProgressFile(options.state, records, report.key)
     resumed = kept.load()
     if resumed is not None:

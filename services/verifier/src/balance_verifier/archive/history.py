@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from balance_chain.core.counting import BlockChain
 from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import BlockHeader
-from balance_verify.merkle import CompactRange
+from balance_verify.keyset import KeyHistory
+from balance_verify.merkle import CompactRange, leaf_hash
 from balance_verify.tiles import Tile, TileBuilder
 
 from balance_verifier.archive.faults import Fault
@@ -26,7 +28,7 @@ class History:
     def __init__(
         self,
         size: int,
-        shards: int,
+        keys: KeyHistory,
         records: Sequence[Signed | None],
         outside: Sequence[tuple[str, Checkpoint]],
         read: Read,
@@ -42,13 +44,16 @@ class History:
         self._due = _coverage(self._records if len(self._records) == len(records) else ())
         self.range = CompactRange()
         self.tiles = TileBuilder()
-        self.chains = [BlockChain(shard) for shard in range(shards)]
+        self._generation_at = keys.generation
+        self.chains = [BlockChain(shard, generation_at=keys.generation) for shard in range(len(keys.last.heights))]
         self._broken = False
         """An entry was absent: what the tree is from there on, nobody can say."""
 
     def skip_to(self, range_: CompactRange, tiles: TileBuilder, chains: list[BlockChain]) -> None:
         """Go on behind entries that were checked before."""
         self.range, self.tiles, self.chains = range_, tiles, chains
+        for chain in chains:
+            chain.generation_at = self._generation_at
         for _ in range(range_.size - 1):
             next(self._due, None)
         while self._next_record < len(self._records) and self._records[self._next_record].size <= range_.size:
@@ -65,7 +70,10 @@ class History:
             # A leaf that no entry has keeps the count; every comparison with the tree would only repeat the fault.
             self._grow(bytes(32))
             return
-        if number and facts.header is not None:
+        if isinstance(due, Generation):
+            if facts.leaf != due.leaf:
+                self.faults.append(Fault(place, "generation entry", due.leaf.hex(), facts.leaf.hex()))
+        elif number and facts.header is not None:
             self._check_place(place, facts.header, due)
             self._check_chain(place, facts.header, facts.hash)
         self._grow(facts.leaf)
@@ -149,12 +157,21 @@ def tile_fault(tile: Tile, due: bytes, got: bytes) -> Fault:
     return Fault(f"{tile.path}#{at // 32}", "tile hash", due[at : at + 32].hex(), got[at : at + 32].hex())
 
 
-def _coverage(records: Sequence[Signed]) -> Iterator[tuple[int, int]]:
-    """(shard, height) of each entry behind the genesis entry, as the checkpoints' heights order them."""
+@dataclass(frozen=True)
+class Generation:
+    """An entry that begins a generation, as the checkpoint record says that first covers it."""
+
+    leaf: bytes
+
+
+def _coverage(records: Sequence[Signed]) -> Iterator[tuple[int, int] | Generation]:
+    """(shard, height) of each entry behind the genesis entry, as the checkpoints order them, and the generations."""
     for before, after in itertools.pairwise(records):
         for shard, (old, new) in enumerate(zip(before.heights, after.heights, strict=False)):
             for height in range(old + 1, new + 1):
                 yield shard, height
+        if after.generation is not None:
+            yield Generation(leaf_hash(after.generation))
 
 
 def check_sequence(records: Sequence[Signed | None], shards: int) -> list[Fault]:
@@ -162,10 +179,12 @@ def check_sequence(records: Sequence[Signed | None], shards: int) -> list[Fault]
     faults: list[Fault] = []
     before: Signed | None = None
     seen: dict[str, str] = {}
+    generations = 0
     for record in records:
         if record is None:
             continue
-        due = 1 + sum(height + 1 for height in record.heights)
+        generations += record.generation is not None
+        due = 1 + generations + sum(height + 1 for height in record.heights)
         if len(record.heights) != shards:
             faults.append(Fault(record.place, "heights", f"{shards} shards", f"{len(record.heights)}"))
         elif record.size != due:

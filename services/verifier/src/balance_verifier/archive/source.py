@@ -18,6 +18,7 @@ class SourceCheckpoint(msgspec.Struct, frozen=True):
     genesis: bytes | None = None
     keys: str | None = None
     final: str | None = None
+    generation: bytes | None = None
 
 
 class SourceBlock(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ class ArchiveSource:
     async def checkpoints(self, first: int, limit: int) -> list[SourceCheckpoint]:
         """Counting checkpoints by their order, from number `first` on."""
         rows = await self._pool.fetch(
-            "SELECT size, root, heights, note, keys, final FROM checkpoint ORDER BY pos OFFSET $1 LIMIT $2",
+            "SELECT size, root, heights, note, keys, final, generation FROM checkpoint ORDER BY pos OFFSET $1 LIMIT $2",
             first,
             limit,
         )
@@ -57,6 +58,7 @@ class ArchiveSource:
                 None if number else genesis,
                 row["keys"],
                 row["final"],
+                row["generation"],
             )
             for number, row in enumerate(rows)
         ]
@@ -72,6 +74,10 @@ class ArchiveSource:
             "SELECT size, time, note, token FROM timestamp_token WHERE size <= $1 ORDER BY size", up_to
         )
         return [Stamped(**dict(row)) for row in rows]
+
+    async def generations(self) -> list[bytes]:
+        """The entries that begin generations, in order."""
+        return list(await self._pool.fetchval("SELECT generations FROM log") or ())
 
     async def block(self, shard: int, height: int) -> SourceBlock | None:
         """One block and its events."""

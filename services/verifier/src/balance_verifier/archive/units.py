@@ -30,6 +30,8 @@ class Job:
     origin: str
     keys: KeySet
     size: int
+    generations: frozenset[int] = frozenset()
+    """Indexes of the entries that begin generations."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Signed:
     genesis: bytes | None
     keys: str | None = None
     final: str | None = None
+    generation: bytes | None = None
 
 
 @dataclass
@@ -112,6 +115,7 @@ def check_records(job: Job, index: int, width: int) -> RecordsResult:
                 record.genesis,
                 record.keys,
                 record.final,
+                record.generation,
             )
         )
     return result
@@ -134,7 +138,7 @@ def check_entries(job: Job, first: int, end: int) -> EntriesResult:
         return result
     for number, entry in enumerate(entries, first):
         header = None
-        if number:
+        if number and number not in job.generations:
             header, faults = check_entry(entry_place(number, job.size), entry, job.keys.at(SEALER, number), job.origin)
             result.faults += faults
         result.entries.append(EntryFacts(leaf_hash(entry), entry_hash(entry), header))

@@ -83,10 +83,10 @@ def run_shard(
 
     async def run() -> ShardResult:
         if not projection:
-            return await LiveShard(settings, shard, keys.sealers, None, rate).run()
+            return await LiveShard(settings, shard, keys, None, rate).run()
         pool = await connect(settings, settings.verifier_schema, size=1)
         try:
-            return await LiveShard(settings, shard, keys.sealers, Tables(pool), rate).run()
+            return await LiveShard(settings, shard, keys, Tables(pool), rate).run()
         finally:
             pool.terminate()
 

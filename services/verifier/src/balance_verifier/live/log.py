@@ -9,7 +9,7 @@ from balance_chain.core.topics import BLOCKS, CHECKPOINTS
 from balance_chain.runtime.kafka import PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
 from balance_verify.errors import VerifyError
-from balance_verify.keyset import KeyHistory, open_checkpoint
+from balance_verify.keyset import KeyHistory, open_checkpoint, open_generation
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey
 from balance_verify.policy import Policy
@@ -73,15 +73,20 @@ class LiveLog:
         return len(self.records)
 
     def keys(self) -> KeyHistory:
-        """Every key set on the topic that follows from the one before; `go_on` tells of those that do not."""
+        """Every key set and generation on the topic that follows from the one before; `go_on` tells of the others."""
         history = history_of(self.state)
         for value in self.records:
-            if b'"keys":' not in value:
+            if b'"keys":' not in value and b'"generation":' not in value:
                 continue
             with suppress(VerifyError):
                 record = CheckpointRecord.parse(value)
                 checkpoint, _ = open_checkpoint(record.note.encode(), history.last)
-                history = history.taking_note(record.keys or "", checkpoint.size, record.heights)
+                if record.keys is not None:
+                    history = history.taking_note(record.keys, checkpoint.size, record.heights)
+                if record.generation is not None:
+                    begun, gen = open_generation(record.generation, history.last), len(history.generations) + 1
+                    begun.check_place(gen, self.settings.origin, checkpoint.size - 1, record.heights, None)
+                    history = history.restored(begun.heights)
         return history
 
     def go_on(self, offset: int, entries: list[list[bytes]]) -> None:
@@ -91,6 +96,10 @@ class LiveLog:
             self._took(opened if isinstance(opened, Skipped) else self._later(opened, entries))
 
     def _later(self, opened: Opened, entries: list[list[bytes]]) -> Advance | Skipped:
+        if opened.record.generation is not None:
+            begun = self._check.generation(self.state, opened)
+            self.leaves += [leaf_hash(opened.record.generation)] if isinstance(begun, Advance) else []
+            return begun
         if opened.record.keys is not None or opened.record.final is not None:
             return self._check.statement(self.state, opened)
         covered = self._check.coverage(self.state, opened)

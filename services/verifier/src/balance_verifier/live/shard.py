@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from balance_chain.core.topics import BLOCKS, EVENTS
 from balance_chain.runtime.kafka import KafkaUnavailable, PartitionReader, PositionGone
 from balance_chain.runtime.settings import CommonSettings
-from balance_verify.keyset import SealerKeys
+from balance_verify.keyset import KeyHistory
 
 from balance_verifier.archive.faults import Fault
 from balance_verifier.findings import CRITICAL, Finding
@@ -49,7 +49,7 @@ class LiveShard:
         self,
         settings: CommonSettings,
         shard: int,
-        sealers: SealerKeys,
+        keys: KeyHistory,
         tables: Tables | None,
         rate: float | None,
     ) -> None:
@@ -61,7 +61,8 @@ class LiveShard:
             ShardState(shard=shard),
             b"",
             origin=settings.origin,
-            sealers=sealers,
+            sealers=keys.sealers,
+            generation_at=keys.generation,
             events_topic=EVENTS,
             blocks_topic=BLOCKS,
         )

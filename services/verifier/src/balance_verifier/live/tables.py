@@ -30,7 +30,7 @@ class Tables:
         if row is None:
             return None
         values = dict(row)
-        for name in ("heights", "signers", "range", "keys"):
+        for name in ("heights", "signers", "range", "keys", "generations"):
             values[name] = tuple(values[name])
         return LogState(**values)
 
@@ -107,7 +107,8 @@ class Tables:
     async def checkpoints(self) -> list[CheckpointRow]:
         """Every checkpoint row, by offset."""
         rows = await self._pool.fetch(
-            "SELECT pos, size, root, heights, note, keys, final, cosigners, quorum FROM checkpoint ORDER BY pos"
+            "SELECT pos, size, root, heights, note, keys, final, cosigners, quorum, generation FROM checkpoint"
+            " ORDER BY pos"
         )
         lists = ("heights", "cosigners")
         return [CheckpointRow(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in map(dict, rows)]

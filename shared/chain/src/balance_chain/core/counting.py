@@ -6,6 +6,7 @@ signatures. What does not count is skipped by every reader, in the same way, bec
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 ZERO_PREV: Final = "0" * 64
 NONE_YET: Final = -1
 """The raw position, or the height, before the first."""
+
+GenerationAt = Callable[[int, int], int]
+"""Which generation the block of a shard at a height must name: 0, and one more behind each restore."""
+
+
+def first_generation(shard: int, height: int) -> int:
+    """`GenerationAt` of a log that was never restored."""
+    return 0
 
 
 class EventCounter:
@@ -37,7 +46,7 @@ class EventCounter:
 class BlockChain:
     """The head of one shard's chain of blocks: what the next one must extend."""
 
-    __slots__ = ("gen", "height", "next_offset", "prev", "shard", "start", "time")
+    __slots__ = ("gen", "generation_at", "height", "next_offset", "prev", "shard", "start", "time")
 
     def __init__(
         self,
@@ -48,8 +57,11 @@ class BlockChain:
         start: int = 0,
         time: str = "",
         gen: int = 0,
+        generation_at: GenerationAt = first_generation,
     ) -> None:
+        """`generation_at` is asked anew for each block: a log may be restored while a reader goes on."""
         self.shard = shard
+        self.generation_at = generation_at
         self.height = height
         """Height of the last block, -1 before the first."""
         self.prev = prev
@@ -61,7 +73,12 @@ class BlockChain:
         self.time = time
         """Time of the last block: canonical text, which sorts as time does."""
         self.gen = gen
-        """Generation of the events topic."""
+        """Generation that the last block names."""
+
+    @property
+    def next_gen(self) -> int:
+        """Generation of the topics that the next block is of."""
+        return self.generation_at(self.shard, self.height + 1)
 
     def check(self, header: "BlockHeader", entry: bytes) -> str | None:
         """Why this block does not extend the chain, or None. `entry` is the signed entry, already verified."""
@@ -69,7 +86,7 @@ class BlockChain:
             return "entry is empty"
         expected: tuple[tuple[str, object, object], ...] = (
             ("shard", self.shard, header.shard),
-            ("gen", self.gen, header.gen),
+            ("gen", self.next_gen, header.gen),
             ("height", self.height + 1, header.height),
             ("prev", self.prev, header.prev),
             ("from", self.next_offset, header.from_),
@@ -91,6 +108,7 @@ class BlockChain:
         self.next_offset = header.from_ + header.count
         self.start = header.start + header.count
         self.time = header.time
+        self.gen = header.gen
 
 
 class CheckpointCounter:

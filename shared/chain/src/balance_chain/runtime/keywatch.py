@@ -1,7 +1,7 @@
-"""Follows the log's key sets on `ledger.checkpoints`, for readers of blocks that do not recompute the log.
+"""Follows key sets and generations on `ledger.checkpoints`, for readers of blocks that do not recompute the log.
 
-A key set is believed because the log's key has signed it, heights included, and because it can follow the one before:
-from the key that has signed the genesis entry, each later key of the log is known by the set that brings it.
+Each is believed because the log's key has signed it, heights included, and because it can follow the one before: from
+the key that has signed the genesis entry, each later key of the log is known by the set that brings it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from balance_verify.checkpoint import Checkpoint
 from balance_verify.entry import Entry, GenesisHeader
 from balance_verify.errors import VerifyError
 from balance_verify.final import open_final
-from balance_verify.keyset import KeyHistory, open_checkpoint
+from balance_verify.generation import GenerationHeader
+from balance_verify.keyset import KeyHistory, open_checkpoint, open_generation
 from balance_verify.merkle import leaf_hash
 from balance_verify.note import VerifierKey, open_note
 from balance_verify.topicvalues import CheckpointRecord
@@ -54,6 +55,8 @@ class KeyWatch:
         self._next = next_offset
         self.final: Checkpoint | None = None
         self.final_note = ""
+        self.generations: tuple[GenerationHeader, ...] = ()
+        """The headers that began them, of those on the records read here."""
         self._kept: PartitionReader | None = None
 
     async def __aenter__(self) -> Self:
@@ -98,11 +101,11 @@ class KeyWatch:
     def _take(self, value: bytes, offset: int) -> None:
         if self._history is None:
             self._history = KeyHistory.begin(self._genesis(value))
-        elif b'"keys":' in value or b'"final":' in value:
+        elif b'"keys":' in value or b'"final":' in value or b'"generation":' in value:
             try:
                 self._take_statement(CheckpointRecord.parse(value))
             except VerifyError as error:
-                _log.warning("key_set_not_counting", offset=offset, reason=str(error))
+                _log.warning("statement_not_counting", offset=offset, reason=str(error))
 
     def _take_statement(self, record: CheckpointRecord) -> None:
         checkpoint, _ = open_checkpoint(record.note.encode(), self.history.last)
@@ -111,6 +114,13 @@ class KeyWatch:
         log_keys = self.history.last.log_keys(checkpoint.size)
         if record.final is not None and open_final(record.final.encode(), *log_keys) == checkpoint:
             self.final, self.final_note = checkpoint, record.final
+        if record.generation is not None:
+            begun = open_generation(record.generation, self.history.last)
+            # Which root it goes on from is held against the tree by whoever recomputes the log.
+            gen = len(self.history.generations) + 1
+            begun.check_place(gen, self._key.name, checkpoint.size - 1, record.heights, None)
+            self._history = self.history.restored(begun.heights)
+            self.generations = (*self.generations, begun)
 
     def _genesis(self, value: bytes) -> GenesisHeader:
         try:
