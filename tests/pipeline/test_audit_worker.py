@@ -157,6 +157,8 @@ async def test_two_workers_in_small_batches_end_in_the_same_state_as_one_in_larg
     await log.write([log.event(0, "judge.assigned", {"judge": "r_1"}), log.event(1, "relation.declared", declared)])
     log.lose_one()
     await log.write([log.event(0, "counsel.changed", {"lawyer": "r_50"}), *log.later(HOUR), *log.later(HOUR)])
+    designated = {"judge": "r_1", "mode": "designated"}
+    await log.write([*log.later(9 * DAY), log.event(0, "judge.assigned", designated), *log.later(HOUR)])
     await wait_until(lambda: applied(pool, log), SECONDS)
     across = "SELECT count(*) = 2 FROM alert WHERE rule IN ('R24', 'R38')"
     await wait_until(lambda: pool.fetchval(across), SECONDS)

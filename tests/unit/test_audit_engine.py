@@ -19,7 +19,7 @@ from balance_judge_audit.engine.alerts import Revision, alert_id
 from balance_judge_audit.engine.facts import FACTS_KEPT, CaseState
 from balance_judge_audit.engine.gap import GapEngine, SequenceFact, SourceState
 from balance_judge_audit.engine.lawtime import DAY_MS
-from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState, courts_declared
 from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +73,8 @@ ACTS: list[tuple[str, dict[str, Any]]] = [
     ("judgment.pronounced", {"kind": "judgment", "cause_code": "9001", "amount": 10}),
     ("judgment.pronounced", {"kind": "judgment", "cause_code": "9001", "amount": 700}),
     ("similar_case.reported", {}),
+    ("calendar.declared", {"court": "京0491", "year": 2026, "holidays": ["2026-01-12", "2026-03-06"]}),
+    ("calendar.declared", {"court": "京0491", "year": 2026, "holidays": ["2026-03-05"], "worked": ["2026-01-17"]}),
     ("ledger.tick", {}),
 ]
 
@@ -157,10 +159,11 @@ class Store:
         state = self.shards[shard]
         latest = max([state.ledger_time, *(incoming.event.received_ms for incoming in batch)])
         wanted = {incoming.event.caseid for incoming in batch}
+        courts = courts_declared(batch)
         rows = {
             caseid: msgspec.msgpack.decode(row, type=CaseState)
             for caseid, (row, wake) in self.cases[shard].items()
-            if caseid in wanted or (wake is not None and wake < latest)
+            if caseid in wanted or (wake is not None and wake < latest) or courts
         }
         applied = ShardEngine(BOOK, PLACES, CLOCKS).apply(state, rows, batch)
         for caseid in applied.touched:

@@ -26,9 +26,9 @@ document.reviewed document.signed judgment.pronounced case.closed
 appeal.filed appeal.transferred appeal.decided
 enforcement.filed property.disposed payment.received payment.released
 archive.sealed record.amended access.viewed permission.changed
-supervision.acted interference.recorded relation.declared source.heartbeat
+supervision.acted interference.recorded relation.declared source.heartbeat calendar.declared
 ledger.tick ledger.rejected alert.raised alert.acted alert.closed key.changed key.erased rule.changed role.changed
-source.changed
+source.changed catalogue.changed
 """
 TYPES_OF_THE_DOMAIN = DOMAIN.split()
 

@@ -95,6 +95,34 @@ def test_a_time_up_to_five_minutes_ahead_is_taken(rules: Normaliser) -> None:
     assert become(rules, record(as_bytes(an_event(time="2026-09-21T14:18:20.001Z")))).data["reason"] == "time_future"
 
 
+CALENDAR = {"court": "京0491", "year": 2027, "holidays": ["2027-02-08"]}
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        (f"{HTTP_SOURCE}#3", None),
+        (f"{HTTP_SOURCE}#x", "subject_invalid"),
+        (f"{HTTP_SOURCE}#", "subject_invalid"),
+        ("urn:balance:test:another#3", "subject_invalid"),
+    ],
+)
+def test_what_concerns_a_whole_shard_names_it_under_the_sources_own_uri(
+    rules: Normaliser, subject: str, reason: str | None
+) -> None:
+    event = become(rules, record(as_bytes(an_event(type="calendar.declared", subject=subject, data=CALENDAR))))
+    assert event.data.get("reason") == reason
+    assert reason is not None or event.caseid == subject
+
+
+def test_a_court_declares_its_own_calendar_and_no_other_courts(tmp_path: Path) -> None:
+    write_sources(tmp_path / "sources.yaml")
+    sources = Sources.load(tmp_path / "sources.yaml").all()
+    rules = make_rules(tmp_path, sources=Sources([replace(each, courts=("浙0192",)) for each in sources]))
+    event = become(rules, record(as_bytes(an_event(type="calendar.declared", subject=HTTP_SOURCE, data=CALENDAR))))
+    assert event.data["reason"] == "court_not_allowed"
+
+
 def test_only_the_ledger_itself_makes_ticks(rules: Normaliser) -> None:
     tick = record(TICK_VALUE, vouched(TICK_VALUE, MAC, LEDGER))
     assert isinstance(rules.read(tick), Tick)

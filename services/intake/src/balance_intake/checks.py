@@ -26,6 +26,9 @@ FUTURE_MS: Final = 5 * 60 * 1000
 """How far an event's time may be ahead of the broker's."""
 DEFAULT_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Zone of a bare date where the subject names no court."""
+CALENDAR_TYPE: Final = "calendar.declared"
+_SHARD: Final = re.compile(r"[0-9]{1,6}")
+"""Marks, as fragment of the source's URI, what concerns no case but a whole shard."""
 REQUIRED: Final = frozenset({"specversion", "id", "source", "type", "subject", "time", "sequence", "data"})
 OPTIONAL: Final = frozenset({"recordedtime", "traceparent", "datacontenttype"})
 ATTRIBUTES: Final = REQUIRED | OPTIONAL
@@ -121,6 +124,7 @@ class Checker:
             problems = self._data_faults(event_type, data)
             faults += problems
             if not problems:
+                faults += _of_own_court(event_type.id, data, source)
                 data = self._clean(event_type.id, data, faults)
         if b"\\u0000" in sent and _NUL.search(sent):
             faults.append(fault(Reason.FIELD_INVALID, "/data", "holds a NUL character"))
@@ -140,7 +144,8 @@ class Checker:
 
     def _subject_faults(self, case: CaseId, source: Source) -> list[Fault]:
         if case.form == "source":
-            if case.caseid != source.uri:
+            base, mark, shard = case.caseid.partition("#")
+            if base != source.uri or (mark and not _SHARD.fullmatch(shard)):
                 return [fault(Reason.SUBJECT_INVALID, "/subject", "is neither a case nor the source's own URI")]
             return []
         if case.courtcode is not None and self._courts.get(case.courtcode) is None:
@@ -180,6 +185,13 @@ class Checker:
             Fault(Reason(problem.code), f"/data{problem.pointer}", problem.problem, problem.remedy)
             for problem in self._catalogue.problems(event_type.id, data)
         ]
+
+
+def _of_own_court(type_id: str, data: Mapping[str, Any], source: Source) -> list[Fault]:
+    """A court's calendar changes its deadlines: it is declared by a source of that court."""
+    if type_id != CALENDAR_TYPE or source.allows_court(data["court"]):
+        return []
+    return [fault(Reason.COURT_NOT_ALLOWED, "/data/court", "is not this source's")]
 
 
 def _attributes(body: dict[str, Any]) -> list[Fault]:

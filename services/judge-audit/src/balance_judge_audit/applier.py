@@ -17,13 +17,13 @@ from balance_chain.core.times import parse_ms
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
-from balance_judge_audit import metrics, repository
+from balance_judge_audit import metrics, repository, repository_calendar
 from balance_judge_audit.engine.across import AcrossEngine
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
-from balance_judge_audit.engine.shard import Applied, Clocks, Incoming, Places, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Applied, Clocks, Incoming, Places, ShardEngine, ShardState, courts_declared
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.projecting import project
 from balance_judge_audit.repository import Connection, Pool, Unreadable
@@ -100,7 +100,9 @@ class Applier:
         """Offset of the shard's first record not yet applied."""
         if shard not in self._states:
             async with self._pool.acquire() as connection:
-                self._states[shard] = await repository.load_shard(connection, shard)
+                state = await repository.load_shard(connection, shard)
+                state.calendars = await repository_calendar.load_calendars(connection, shard)
+            self._states[shard] = state
         return self._states[shard].applied
 
     def forget(self) -> None:
@@ -156,6 +158,8 @@ class Applier:
             await repository.save_cases(connection, changed, self._clocks.grace_ms)
             for part in parts:
                 shard = part.state.shard
+                if part.result.declared:
+                    await repository_calendar.save_calendars(connection, shard, part.state.calendars)
                 await project(connection, shard, part.incoming)
                 await repository.hold(connection, shard, part.before, part.result.held)
                 await repository.hold_across(connection, shard, part.before, part.result.across)
@@ -170,11 +174,18 @@ class Applier:
             _measure(part)
 
     async def _load(self, connection: Connection, parts: Sequence[_Part]) -> None:
-        """Gives each part the cases of its records, and those of its shard whose timers are about to fire."""
+        """Gives each part the cases of its records, and those of its shard whose timers are about to fire or that a
+        calendar re-times.
+        """
         named = {part.state.shard: part.caseids for part in parts}
         unknown = sorted(set[str]().union(*named.values()) - self._cases.keys())
         latest = {part.state.shard: part.latest for part in parts}
         loaded, due = await repository.load_cases(connection, unknown, latest)
+        for part in parts:
+            if courts := courts_declared(part.incoming):
+                opened = await repository_calendar.open_cases(connection, part.state.shard, courts)
+                loaded = {**opened, **loaded}
+                due.setdefault(part.state.shard, []).extend(opened)
         for caseid, case in loaded.items():
             self._cases.setdefault(caseid, case)
         for part in parts:

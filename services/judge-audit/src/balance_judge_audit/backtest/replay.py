@@ -20,7 +20,7 @@ from balance_judge_audit.backtest.spill import Spill
 from balance_judge_audit.engine.across import AcrossEngine, HeldFact
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.gap import GapEngine, SequenceFact, SourceState
-from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Clocks, Incoming, Places, ShardEngine, ShardState, courts_declared
 
 Show = Callable[[int, int | None], None]
 """Told how many records are done, and of how many where that is known."""
@@ -75,6 +75,8 @@ class Side:
         latest = max(state.ledger_time, *(each.event.received_ms for each in records))
         wanted = {each.event.caseid for each in records if each.event.caseid is not None}
         cases = self._spill.load_cases(shard, wanted, latest)
+        if courts := courts_declared(records):
+            cases = {**self._spill.open_cases(shard, courts), **cases}
         applied = self._engine.apply(state, cases, records)
         self._spill.save_cases(shard, cases, applied.touched, grace)
         self._spill.say(applied.revisions)

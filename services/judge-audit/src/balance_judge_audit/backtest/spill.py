@@ -5,7 +5,7 @@ One file a side. It is gone when it is closed, or when the process ends.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -66,6 +66,12 @@ class Spill:
                 if row is not None:
                     found[caseid] = _case.decode(row[0])
         return found
+
+    def open_cases(self, shard: int, courts: Collection[str]) -> dict[str, CaseState]:
+        """The cases of these courts in which something is waited for or an alert stands."""
+        rows = self._file.execute("SELECT caseid, state FROM case_state WHERE shard = ?", (shard,))
+        read = ((caseid, _case.decode(state)) for caseid, state in rows)
+        return {caseid: state for caseid, state in read if state.court in courts and state.open}
 
     def save_cases(self, shard: int, cases: Mapping[str, CaseState], touched: Iterable[str], grace_ms: int) -> None:
         """Writes back the cases that changed."""

@@ -81,6 +81,8 @@ class RuleBook:
     cases: dict[str, CaseRule] = field(default_factory=dict)
     gap: GapRule | None = None
     across: dict[str, AcrossJudge] = field(default_factory=dict)
+    deadlines: frozenset[str] = frozenset()
+    """Rules with a deadline: those that a court's calendar changes."""
     _across: dict[str, list[Watch]] = field(default_factory=dict)
     _by_type: dict[str, list[Watch]] = field(default_factory=dict)
     _any: list[tuple[tuple[str, ...], Watch]] = field(default_factory=list)
@@ -150,9 +152,14 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
                 book._any.append((role.without, watch))
             else:
                 named.setdefault(role.event, []).append(watch)
+    book.deadlines = frozenset(key for key, each in book.cases.items() if _has_deadline(each.rule))
     for event_type, watches in named.items():
         book._by_type[event_type] = watches + book.watches(event_type)
     return book
+
+
+def _has_deadline(rule: Rule) -> bool:
+    return rule.deadline is not None or any(each.deadline is not None for each in rule.also)
 
 
 def _compile_rule(rule: Rule, parameters: Parameters, without_own: bool) -> tuple[list[tuple[str, Judge]], list[Role]]:

@@ -210,41 +210,54 @@ def compile_condition(condition: Condition, parameters: Parameters, key: str) ->
 
 
 def _compare(read: Read, condition: Condition, parameters: Parameters, key: str) -> Test:
+    """Values are equal where their types are: true is not 1, as in CEL."""
     if not isinstance(condition.is_, msgspec.UnsetType):
-        wanted = condition.is_
-        return lambda event, zone: read(event) == wanted
+        return _is(read, condition.is_)
     if not isinstance(condition.is_not, msgspec.UnsetType):
-        unwanted = condition.is_not
-        return lambda event, zone: read(event) != unwanted
+        unwanted = _is(read, condition.is_not)
+        return lambda event, zone: not unwanted(event, zone)
     if not isinstance(condition.in_, msgspec.UnsetType):
-        members = parameters.words(condition.in_, key)
-        return lambda event, zone: _plain(read(event)) in members
+        return _among(read, parameters.words(condition.in_, key))
     if not isinstance(condition.not_in, msgspec.UnsetType):
-        outsiders = parameters.words(condition.not_in, key)
-        return lambda event, zone: _plain(read(event)) not in outsiders
+        outside = _among(read, parameters.words(condition.not_in, key))
+        return lambda event, zone: not outside(event, zone)
     if not isinstance(condition.present, msgspec.UnsetType):
         present = condition.present
         return lambda event, zone: (read(event) is not None) == present
     if not isinstance(condition.same_as, msgspec.UnsetType):
         other = reader(condition.same_as, key)
-        return lambda event, zone: (value := read(event)) is not None and value == other(event)
+        return lambda event, zone: (value := read(event)) is not None and _same(value, other(event))
     if not isinstance(condition.differs_from, msgspec.UnsetType):
         against = reader(condition.differs_from, key)
         return lambda event, zone: (
-            (value := read(event)) is not None and (seen := against(event)) is not None and value != seen
+            (value := read(event)) is not None and (seen := against(event)) is not None and not _same(value, seen)
         )
     if not isinstance(condition.at_least, msgspec.UnsetType):
         least = parameters.scalar(condition.at_least, key)
-        return lambda event, zone: isinstance(value := read(event), int) and value >= least
+        return lambda event, zone: type(value := read(event)) is int and value >= least
     if not isinstance(condition.more_than, msgspec.UnsetType):
         bound = parameters.scalar(condition.more_than, key)
-        return lambda event, zone: isinstance(value := read(event), int) and value > bound
+        return lambda event, zone: type(value := read(event)) is int and value > bound
     raise RuleError(key, "has nothing to compare with", "give is, is_not, in, not_in, same_as and so on")
 
 
-def _plain(value: Any) -> Scalar:
-    """Lists and objects are equal to no word."""
-    return value if value is None or isinstance(value, str | int) else None
+def _is(read: Read, wanted: Scalar) -> Test:
+    kind = type(wanted)
+    return lambda event, zone: type(value := read(event)) is kind and value == wanted
+
+
+def _among(read: Read, members: frozenset[Scalar]) -> Test:
+    typed = frozenset((type(each), each) for each in members)
+
+    def test(event: CanonicalEvent, zone: ZoneInfo) -> bool:
+        value = read(event)
+        return isinstance(value, str | int) and (type(value), value) in typed
+
+    return test
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
 
 
 def compile_all(conditions: tuple[Condition, ...], parameters: Parameters, key: str) -> Test:

@@ -65,6 +65,12 @@ class CaseState(msgspec.Struct, array_like=True):
     announced: dict[str, dict[str, Announced]] = {}
     """By rule and start of the episode."""
 
+    @property
+    def open(self) -> bool:
+        """Whether something is waited for, or an alert stands: then a new calendar can change what is said."""
+        said = (each.state for starts in self.announced.values() for each in starts.values())
+        return bool(self.pending) or any(state != "cured" for state in said)
+
     def wake(self, grace: int) -> int | None:
         """When the case is to be looked at again if nothing else happens."""
         if not self.pending:

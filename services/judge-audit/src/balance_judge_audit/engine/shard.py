@@ -13,12 +13,14 @@ from typing import TypeVar
 
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.events import TYPE_REJECTED, CanonicalEvent
-from balance_chain.core.times import format_ms, parse_ms
+from balance_chain.core.times import parse_ms
 
 from balance_judge_audit.engine.across import HeldFact
-from balance_judge_audit.engine.alerts import Episode, Revision, Trigger, alert_id, digest
+from balance_judge_audit.engine.alerts import Revision, Trigger
+from balance_judge_audit.engine.announce import announce
 from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
-from balance_judge_audit.engine.facts import Announced, CaseState, Fact
+from balance_judge_audit.engine.courtcalendar import CALENDAR_TYPE, Calendars
+from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
 from balance_judge_audit.engine.noted import NOTED, Noted, note
@@ -47,6 +49,7 @@ class ShardState:
     """Offset of the first record not applied."""
     counter: EventCounter = field(default_factory=EventCounter)
     ledger_time: int = 0
+    calendars: Calendars = field(default_factory=Calendars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,14 @@ class Applied:
     touched: set[str] = field(default_factory=set)
     noted: list[Noted] = field(default_factory=list)
     uncounted: int = 0
+    declared: bool = False
+    """Whether a court's calendar changed."""
+
+
+def courts_declared(batch: Iterable[Incoming]) -> list[str]:
+    """The courts of which a batch has a calendar: their open cases are loaded with it."""
+    own = (each.event.data.get("court") for each in batch if each.event.type == CALENDAR_TYPE)
+    return sorted({court for court in own if isinstance(court, str)})
 
 
 class ShardEngine:
@@ -79,7 +90,9 @@ class ShardEngine:
         self._clocks = clocks
 
     def apply(self, shard: ShardState, cases: MutableMapping[str, CaseState], batch: Iterable[Incoming]) -> Applied:
-        """Applies the batch. `cases` has those that it touches, and all that are due before its ledger time."""
+        """Applies the batch. `cases` has those that it touches, all that are due before its ledger time, and all that
+        are open in the courts of which it has a calendar.
+        """
         result = Applied()
         grace = self._clocks.grace_ms
         timers = [(wake, caseid) for caseid, state in cases.items() if (wake := state.wake(grace)) is not None]
@@ -120,6 +133,8 @@ class ShardEngine:
                 leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
                 noted = note(event, shard.ledger_time, shard.shard, incoming.offset, leaf.hex())
                 result.noted += [noted] if noted is not None else []
+            if event.type == CALENDAR_TYPE:
+                self._retime(shard, cases, timers, incoming, result)
             own = event.type.startswith(OWN_TYPES)
             if event.caseid is not None and (not own or self._book.names(event.type)):
                 self._take(shard, cases, timers, incoming, leaf, result)
@@ -176,7 +191,7 @@ class ShardEngine:
         if event.courtcode is not None:
             state.court = event.courtcode
         result.touched.add(caseid)
-        place = self._places(state.court, caseid)
+        place = shard.calendars.place(state.court, self._places(state.court, caseid))
         day = day_of(event.time_ms, place.zone)
         self._hold(shard, incoming, state.court, leaf, result)
         marks: list[tuple[Watch, bool]] = []
@@ -188,9 +203,36 @@ class ShardEngine:
         if marks:
             leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
             changed = remember(state, event, incoming.offset, leaf, marks)
-            self._judge(shard.shard, caseid, state, sorted(changed), shard.ledger_time, result)
+            self._judge(shard, caseid, state, sorted(changed), shard.ledger_time, result)
         if (wake := state.wake(self._clocks.grace_ms)) is not None:
             heappush(timers, (wake, caseid))
+
+    def _retime(
+        self,
+        shard: ShardState,
+        cases: MutableMapping[str, CaseState],
+        timers: list[tuple[int, str]],
+        incoming: Incoming,
+        result: Applied,
+    ) -> None:
+        """Takes a court's calendar, and counts the deadlines of its open cases anew."""
+        event = incoming.event
+        declared = shard.calendars.declare(event.data)
+        if declared is None:
+            return
+        result.declared = True
+        leaf = hashlib.sha256(b"\x00" + incoming.value).hexdigest()
+        at = (event.type, event.time, leaf, incoming.offset, shard.shard)
+        cause = Trigger("calendar", event.source, event.id, *at)
+        for caseid in sorted(cases):
+            state = cases[caseid]
+            rules = self._book.deadlines & (state.pending.keys() | state.announced.keys())
+            if state.court != declared.court or not state.open or not rules:
+                continue
+            self._judge(shard, caseid, state, sorted(rules), shard.ledger_time, result, cause)
+            result.touched.add(caseid)
+            if (wake := state.wake(self._clocks.grace_ms)) is not None:
+                heappush(timers, (wake, caseid))
 
     def _fire(
         self,
@@ -209,15 +251,22 @@ class ShardEngine:
                 continue  # an event came meanwhile and the case waits for another instant
             quiet = state.last + grace
             due = sorted(rule for rule, dues in state.pending.items() if max(min(dues), quiet) <= wake)
-            self._judge(shard.shard, caseid, state, due, wake, result)
+            self._judge(shard, caseid, state, due, wake, result)
             result.touched.add(caseid)
             if (again := state.wake(grace)) is not None:
                 heappush(timers, (again, caseid))
 
     def _judge(
-        self, shard: int, caseid: str, state: CaseState, rules: Iterable[str], now: int, result: Applied
+        self,
+        shard: ShardState,
+        caseid: str,
+        state: CaseState,
+        rules: Iterable[str],
+        now: int,
+        result: Applied,
+        cause: Trigger | None = None,
     ) -> None:
-        place = self._places(state.court, caseid)
+        place = shard.calendars.place(state.court, self._places(state.court, caseid))
         by_mark = index(state.facts)
         for rule_id in rules:
             rule = self._book.cases.get(rule_id)
@@ -229,7 +278,7 @@ class ShardEngine:
                 place=place,
                 now=now,
                 quiet_from=state.last + self._clocks.grace_ms,
-                shard=shard,
+                shard=shard.shard,
                 facts=state.facts,
                 by_mark=by_mark,
                 extra=state.extra,
@@ -239,46 +288,7 @@ class ShardEngine:
             _store(state.judged, rule_id, view.judged)
             _store(state.pending, rule_id, sorted(view.pending))
             if episodes or rule_id in state.announced:
-                self._announce(rule_id, caseid, state, view, episodes, result)
-
-    def _announce(
-        self, rule_id: str, caseid: str, state: CaseState, view: View, episodes: list[Episode], result: Applied
-    ) -> None:
-        """Says what is new: episodes that began or changed, and those that later facts have put in order."""
-        rule = self._book.cases[rule_id].rule
-        announced = state.announced.setdefault(rule_id, {})
-
-        def say(episode: Episode, known: Announced | None, mark: str, private: bool) -> None:
-            number = known.revision + 1 if known else 1
-            announced[episode.start] = Announced(number, episode.state, mark, private)
-            result.revisions.append(
-                Revision(
-                    id=alert_id(rule.id, rule.major, caseid, episode.start),
-                    revision=number,
-                    rule=rule.id,
-                    version=rule.version,
-                    severity=rule.severity,
-                    state=episode.state,
-                    private=private,
-                    subject=caseid,
-                    start=episode.start,
-                    courtcode=state.court,
-                    shard=view.shard,
-                    judged=format_ms(view.now),
-                    triggers=episode.triggers,
-                    numbers=episode.numbers,
-                )
-            )
-
-        for episode in episodes:
-            known, mark = announced.get(episode.start), digest(episode)
-            if known is None or known.digest != mark:
-                warned = known is None or known.private
-                say(episode, known, mark, private=episode.state == "warning" and warned)
-        standing = {episode.start for episode in episodes}
-        for start, known in list(announced.items()):
-            if start not in standing and known.state != "cured":
-                say(Episode(start, "cured", _last_facts(view), {}), known, "", private=known.private)
+                result.revisions += announce(rule.rule, caseid, state, view, episodes, cause)
 
 
 def _store(table: dict[str, T], rule: str, value: T) -> None:
@@ -286,14 +296,3 @@ def _store(table: dict[str, T], rule: str, value: T) -> None:
         table[rule] = value
     else:
         table.pop(rule, None)
-
-
-def _last_facts(view: View) -> tuple[Trigger, ...]:
-    """What the rule knows of the case now: the facts that put it in order are among them."""
-    prefix = view.rule + ":"
-    named: list[tuple[str, Fact]] = []
-    for fact in sorted(view.facts, key=lambda each: (each.time, each.offset)):
-        role = next((mark.removeprefix(prefix) for mark in fact.marks if mark.startswith(prefix)), None)
-        if role is not None:
-            named.append((role, fact))
-    return view.triggers(named)

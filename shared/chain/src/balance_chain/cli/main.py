@@ -18,7 +18,7 @@ from balance_chain.runtime.kafka import KafkaUnavailable
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.runtime.topics import create_topics
 
-from . import certifying, digesting, keyring, proving, rebuilding, recap, simulating, stamping, verifying
+from . import calendars, certifying, digesting, keyring, proving, rebuilding, recap, simulating, stamping, verifying
 from .eventfile import read_events
 from .exits import CommandFailed, Exit
 from .output import people, progress, results, show_json
@@ -84,6 +84,18 @@ def import_recap(
     if not dry_run and not token:
         raise CommandFailed(Exit.USAGE, "give the source's --token (or BALANCE_TOKEN), or --dry-run")
     return recap.import_recap(paths, source=source, url=url, token=token, dry_run=dry_run, as_json=as_json)
+
+
+@imports.command("calendar")
+def import_calendar(
+    file: Annotated[Path, typer.Argument(help="YAML: court, year, holidays (weekends apart), worked, basis.")],
+    source: Annotated[str, typer.Option("--source", help="URI of the source that declares it.")],
+    shards: Annotated[int, typer.Option("--shards", min=1, help="How many shards the log has.")],
+    sequence: Annotated[int, typer.Option("--sequence", min=1, help="The source's next number.")],
+    out: Annotated[Path, typer.Option("--out", help="Write the events here, one a line, for publish.")],
+) -> Exit:
+    """A court's own calendar of working days, as events for every shard."""
+    return calendars.import_calendar(file, source, shards, sequence, out)
 
 
 @app.command()
