@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from balance_chain.core import jsonguard
@@ -107,6 +107,23 @@ async def test_a_promise_names_what_was_sent_and_a_time_still_to_come(tmp_path: 
         assert isinstance(repeat, Accepted)
         assert repeat.receipt == outcome.receipt
         assert len(memory.raw) == 1
+
+
+async def test_what_a_restore_has_lost_is_taken_again_once_under_the_receipt_that_it_has(tmp_path: Path) -> None:
+    memory = Memory()
+    async with gateway(tmp_path, memory) as (door, deployment):
+        (first,) = await sent(door, deployment, as_bytes(an_event()))
+        assert isinstance(first, Accepted)
+        (key,) = memory.rows
+        memory.rows[key] = replace(memory.rows[key], lost=True)
+        for repeat in (False, True):
+            (again,) = await sent(door, deployment, as_bytes(an_event()))
+            assert isinstance(again, Accepted)
+            assert (again.receipt, again.repeat) == (first.receipt, repeat)
+            assert len(memory.raw) == 2
+        memory.rows[key] = replace(memory.rows[key], lost=True)
+        (other,) = await sent(door, deployment, as_bytes(an_event(1, time="2026-03-02T09:00:01+08:00")))
+        assert isinstance(other, Refused)
 
 
 async def test_a_bad_event_is_refused_by_itself_and_its_neighbours_are_accepted(tmp_path: Path) -> None:
