@@ -8,13 +8,14 @@ The time is an argument: this module knows no clock. Whoever has one may refuse 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import nacl.bindings
 import nacl.exceptions
 
-from ._strict import encode_base64
 from .errors import MalformedError
-from .note import NoteSignature, check_name, key_hash, split_key
+from .note import NoteSignature
+from .notekeys import PublicKey, check_seed, encode_private, parse_private
 
 COSIGNATURE_V1 = b"\x04"
 """Signature type of timestamped Ed25519 cosignatures."""
@@ -26,7 +27,6 @@ TIME_SIZE = 8
 """Bytes of the time before a signature."""
 
 _SIGNATURE_SIZE = 64
-_PRIVATE = "PRIVATE+KEY+"
 
 
 def signed_message(text: bytes, time: int) -> bytes:
@@ -42,32 +42,11 @@ def cosignature_time(signature: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class CosignerKey:
-    """A witness's public key as `name+hash+key`, type 0x04."""
+class CosignerKey(PublicKey):
+    """A witness's public key, type 0x04."""
 
-    name: str
-    key_hash: bytes
-    public: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if len(self.public) != 32:
-            raise MalformedError("key", f"{len(self.public)} bytes", "give 32 bytes")
-        if self.key_hash != key_hash(self.name, COSIGNATURE_V1, self.public):
-            raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
-
-    @classmethod
-    def parse(cls, text: str) -> CosignerKey:
-        """Read one vkey line; a newline at its end is allowed, as files have one."""
-        return cls(*split_key(text.removesuffix("\n"), "witness vkey", COSIGNATURE_V1, 32))
-
-    def __str__(self) -> str:
-        return f"{self.id}+{encode_base64(COSIGNATURE_V1 + self.public)}"
-
-    @property
-    def id(self) -> str:
-        """`name+hash`: how a key is named."""
-        return f"{self.name}+{self.key_hash.hex()}"
+    ALGORITHM: ClassVar[bytes] = COSIGNATURE_V1
+    FIELD: ClassVar[str] = "witness vkey"
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether `signature`, time included, is this witness's cosignature of the note text `message`."""
@@ -92,12 +71,10 @@ class CosigningKey:
     __slots__ = ("_secret", "_seed", "vkey")
 
     def __init__(self, name: str, seed: bytes) -> None:
-        if len(seed) != 32:
-            raise MalformedError("seed", f"{len(seed)} bytes", "give 32 bytes")
-        check_name(name)
+        check_seed(name, seed)
         public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
         self._seed = seed
-        self.vkey = CosignerKey(name, key_hash(name, COSIGNATURE_V1, public), public)
+        self.vkey = CosignerKey.of(name, public)
 
     @classmethod
     def generate(cls, name: str, seed: bytes) -> CosigningKey:
@@ -107,18 +84,11 @@ class CosigningKey:
     @classmethod
     def parse(cls, text: str) -> CosigningKey:
         """Read one private key line."""
-        if not text.startswith(_PRIVATE):
-            raise MalformedError("private key", f"does not start with {_PRIVATE}", "give the witness's .skey file")
-        line = text.removeprefix(_PRIVATE).removesuffix("\n")
-        name, named, seed = split_key(line, "witness private key", COSIGNATURE_V1, 32)
-        key = cls(name, seed)
-        if key.vkey.key_hash != named:
-            raise MalformedError("private key hash", named.hex(), "it does not fit this name and key")
-        return key
+        return parse_private(text, cls, COSIGNATURE_V1, "witness private key")
 
     def encode(self) -> str:
         """The private key line; a secret."""
-        return f"{_PRIVATE}{self.vkey.id}+{encode_base64(COSIGNATURE_V1 + self._seed)}"
+        return encode_private(self.vkey, self._seed)
 
     def __repr__(self) -> str:
         return f"CosigningKey({self.vkey.id})"

@@ -7,12 +7,13 @@ The message names the witness and the log, and does not hold extension lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ._strict import encode_base64
 from .checkpoint import Checkpoint
 from .cosignature import MAX_TIME, TIME_SIZE, cosignature_time
 from .errors import MalformedError
-from .note import NoteSignature, check_name, key_hash, split_key
+from .note import NoteSignature
+from .notekeys import PublicKey, check_seed, encode_private, parse_private
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -28,10 +29,8 @@ SUBTREE_V1 = b"\x06"
 
 PUBLIC_SIZE = 1312
 SIGNATURE_SIZE = 2420
-SEED_SIZE = 32
 
 _LABEL = b"subtree/v1\n\0"
-_PRIVATE = "PRIVATE+KEY+"
 
 
 def signed_message(name: str, text: str, time: int) -> bytes:
@@ -54,33 +53,16 @@ def _need() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class MlDsaCosignerKey:
-    """A witness's public key as `name+hash+key`, type 0x06."""
+class MlDsaCosignerKey(PublicKey):
+    """A witness's public key, type 0x06."""
 
-    name: str
-    key_hash: bytes
-    public: bytes
+    ALGORITHM: ClassVar[bytes] = SUBTREE_V1
+    SIZE: ClassVar[int] = PUBLIC_SIZE
+    FIELD: ClassVar[str] = "witness vkey"
 
     def __post_init__(self) -> None:
         _need()
-        check_name(self.name)
-        if len(self.public) != PUBLIC_SIZE:
-            raise MalformedError("key", f"{len(self.public)} bytes", f"give {PUBLIC_SIZE} bytes")
-        if self.key_hash != key_hash(self.name, SUBTREE_V1, self.public):
-            raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
-
-    @classmethod
-    def parse(cls, text: str) -> MlDsaCosignerKey:
-        """Read one vkey line; a newline at its end is allowed, as files have one."""
-        return cls(*split_key(text.removesuffix("\n"), "witness vkey", SUBTREE_V1, PUBLIC_SIZE))
-
-    def __str__(self) -> str:
-        return f"{self.id}+{encode_base64(SUBTREE_V1 + self.public)}"
-
-    @property
-    def id(self) -> str:
-        """`name+hash`: how a key is named."""
-        return f"{self.name}+{self.key_hash.hex()}"
+        PublicKey.__post_init__(self)
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether `signature`, time included, is this witness's cosignature of the checkpoint in `message`."""
@@ -104,29 +86,19 @@ class MlDsaCosigningKey:
 
     def __init__(self, name: str, seed: bytes) -> None:
         _need()
-        if len(seed) != SEED_SIZE:
-            raise MalformedError("seed", f"{len(seed)} bytes", f"give {SEED_SIZE} bytes")
-        check_name(name)
+        check_seed(name, seed)
         self._key = MLDSA44PrivateKey.from_seed_bytes(seed)
         self._seed = seed
-        public = self._key.public_key().public_bytes_raw()
-        self.vkey = MlDsaCosignerKey(name, key_hash(name, SUBTREE_V1, public), public)
+        self.vkey = MlDsaCosignerKey.of(name, self._key.public_key().public_bytes_raw())
 
     @classmethod
     def parse(cls, text: str) -> MlDsaCosigningKey:
         """Read one private key line."""
-        if not text.startswith(_PRIVATE):
-            raise MalformedError("private key", f"does not start with {_PRIVATE}", "give the witness's .skey file")
-        line = text.removeprefix(_PRIVATE).removesuffix("\n")
-        name, named, seed = split_key(line, "witness private key", SUBTREE_V1, SEED_SIZE)
-        key = cls(name, seed)
-        if key.vkey.key_hash != named:
-            raise MalformedError("private key hash", named.hex(), "it does not fit this name and key")
-        return key
+        return parse_private(text, cls, SUBTREE_V1, "witness private key")
 
     def encode(self) -> str:
         """The private key line; a secret."""
-        return f"{_PRIVATE}{self.vkey.id}+{encode_base64(SUBTREE_V1 + self._seed)}"
+        return encode_private(self.vkey, self._seed)
 
     def __repr__(self) -> str:
         return f"MlDsaCosigningKey({self.vkey.id})"

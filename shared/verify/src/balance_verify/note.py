@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import nacl.bindings
 import nacl.exceptions
 
 from ._strict import decode_base64, decode_utf8, encode_base64
 from .errors import BadSignatureError, MalformedError, UnknownSignerError
+from .notekeys import PublicKey, check_name, check_seed, encode_private, parse_private
 
 MAX_SIGNATURES = 100
 """Most signature lines read in one note; the limit of golang.org/x/mod/sumdb/note."""
@@ -40,58 +40,11 @@ class NoteKey(Protocol):
     def verify(self, message: bytes, signature: bytes) -> bool: ...
 
 
-def check_name(name: str) -> None:
-    """`name` must be what the specification allows as a key's name."""
-    if not name or "+" in name or any(c.isspace() or c < " " or "\ud800" <= c <= "\udfff" for c in name):
-        raise MalformedError("key name", f"{name!r}", "use text without spaces and plus signs")
-
-
-def key_hash(name: str, algorithm: bytes, public: bytes) -> bytes:
-    """The key ID: SHA-256(name ‖ newline ‖ signature type ‖ public key), its first four bytes."""
-    return sha256(name.encode() + b"\n" + algorithm + public).digest()[:4]
-
-
-def split_key(text: str, field: str, algorithm: bytes, size: int) -> tuple[str, bytes, bytes]:
-    """name, key hash and key bytes of `name+hash+key`, whose key is of this type and size."""
-    name, _, rest = text.partition("+")
-    hash_text, _, key_text = rest.partition("+")
-    check_name(name)
-    if len(hash_text) != 8 or any(c not in "0123456789abcdef" for c in hash_text):
-        raise MalformedError(f"{field} hash", f"{hash_text!r}", "give 8 lower-case hex digits")
-    key = decode_base64(key_text, field)
-    if key[:1] != algorithm or len(key) != 1 + size:
-        kind = f"0x{algorithm.hex()}"
-        raise MalformedError(field, f"not a key of type {kind}", f"give base64 of {kind} and {size} bytes")
-    return name, bytes.fromhex(hash_text), key[1:]
-
-
 @dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """A public key as `name+hash+key` (C2SP signed-note, "Verifier keys")."""
+class VerifierKey(PublicKey):
+    """A public key of a log, a sealer or a gateway: Ed25519."""
 
-    name: str
-    key_hash: bytes
-    public: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if len(self.public) != 32:
-            raise MalformedError("key", f"{len(self.public)} bytes", "give 32 bytes")
-        if self.key_hash != key_hash(self.name, _ED25519, self.public):
-            raise MalformedError("key hash", self.key_hash.hex(), "it does not fit this name and key")
-
-    @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """Read one vkey line; a newline at its end is allowed, as files have one."""
-        return cls(*split_key(text.removesuffix("\n"), "vkey", _ED25519, 32))
-
-    def __str__(self) -> str:
-        return f"{self.id}+{encode_base64(_ED25519 + self.public)}"
-
-    @property
-    def id(self) -> str:
-        """`name+hash`: how headers and receipts name a key."""
-        return f"{self.name}+{self.key_hash.hex()}"
+    ALGORITHM: ClassVar[bytes] = _ED25519
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether `signature` over `message` is by this key (RFC 8032 Ed25519, as libsodium decides edge cases)."""
@@ -110,12 +63,10 @@ class SigningKey:
     __slots__ = ("_secret", "_seed", "vkey")
 
     def __init__(self, name: str, seed: bytes) -> None:
-        if len(seed) != 32:
-            raise MalformedError("seed", f"{len(seed)} bytes", "give 32 bytes")
-        check_name(name)
+        check_seed(name, seed)
         public, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
         self._seed = seed
-        self.vkey = VerifierKey(name, key_hash(name, _ED25519, public), public)
+        self.vkey = VerifierKey.of(name, public)
 
     @classmethod
     def generate(cls, name: str, seed: bytes) -> SigningKey:
@@ -125,18 +76,11 @@ class SigningKey:
     @classmethod
     def parse(cls, text: str) -> SigningKey:
         """Read one private key line."""
-        prefix = "PRIVATE+KEY+"
-        if not text.startswith(prefix):
-            raise MalformedError("private key", "does not start with PRIVATE+KEY+", "give the .skey file")
-        name, named, seed = split_key(text.removeprefix(prefix).removesuffix("\n"), "private key", _ED25519, 32)
-        key = cls(name, seed)
-        if key.vkey.key_hash != named:
-            raise MalformedError("private key hash", named.hex(), "it does not fit this name and key")
-        return key
+        return parse_private(text, cls, _ED25519, "private key")
 
     def encode(self) -> str:
         """The private key line; a secret."""
-        return f"PRIVATE+KEY+{self.vkey.id}+{encode_base64(_ED25519 + self._seed)}"
+        return encode_private(self.vkey, self._seed)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.vkey.id})"
