@@ -12,8 +12,9 @@ from balance_chain.cli.main import run
 from balance_chain.cli.stamping import request_token
 from balance_verify import timestamp
 from balance_verify.__main__ import main
+from balance_verify.errors import MalformedError
 from balance_verify.note import SignedNote
-from balance_verify.timestamp import check_timestamp
+from balance_verify.timestamp import check_timestamp, query_for, time_of
 from support.authority import Authority
 from support.bundles import LOG, OneBlock, event
 
@@ -129,3 +130,13 @@ def test_what_cannot_be_stamped_or_reached_is_told(folder: Path, address: str, a
     arguments = ["timestamp", "e.proof.json", "--tsa", address, "--tsa-cert", str(stranger.root), "-o", "e.tsr"]
     assert run(arguments) == 1
     assert not (folder / "e.tsr").exists()
+
+
+def test_an_answer_to_another_question_is_no_timestamp(authority: Authority) -> None:
+    mine, other, text = query_for(TEXT), query_for(TEXT), query_for("another\n")
+    assert time_of(mine, authority.answer(mine.der)).startswith("20")
+    for asked in (other, text):
+        with pytest.raises(MalformedError, match="something else"):
+            time_of(mine, authority.answer(asked.der))
+    with pytest.raises(MalformedError, match="gave none"):
+        time_of(mine, b"not now")
