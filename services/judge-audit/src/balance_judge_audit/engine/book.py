@@ -32,6 +32,8 @@ from balance_judge_audit.engine.view import View
 OWN_TYPES: Final = ("ledger.", "alert.")
 """Events of the ledger itself: only rules that name them see them, so no alert breeds another by itself."""
 NOBODY: Final[list["Watch"]] = []
+SPEAKING: Final = ("start", "act", "count")
+"""Roles of the kinds within a case without which none of them finds anything or waits for anything."""
 CASE_KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation")
 Section = Deadline | Threshold | ForbiddenTransition | Sequence | Segregation
 
@@ -52,12 +54,34 @@ class Watch:
     """Where there is this, a fact is only kept if it names people that the kept ones do not."""
 
 
+class Heard:
+    """The watches of one type of event in one jurisdiction."""
+
+    def __init__(self, watches: tuple[Watch, ...]) -> None:
+        self._watches = watches
+        ends = any(each.valid_to is not None for each in watches)
+        self._all_from = date.max if ends else max((each.valid_from for each in watches), default=date.min)
+
+    def on(self, day: date) -> tuple[Watch, ...]:
+        """Those whose rules were in force on the day of the event."""
+        if day >= self._all_from:
+            return self._watches
+        return tuple(each for each in self._watches if in_force(each, day))
+
+
+def in_force(watch: Watch, day: date) -> bool:
+    """Whether the rule was in force on the day of the event."""
+    return watch.valid_from <= day and (watch.valid_to is None or day <= watch.valid_to)
+
+
 @dataclass(frozen=True, slots=True)
 class CaseRule:
     """A rule that judges one case."""
 
     rule: Rule
     judge: Callable[[View], list[Episode]]
+    needs: frozenset[str]
+    """Marks of which a case must have one before the rule can have anything to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,7 @@ class RuleBook:
     """Rules with a deadline: those that a court's calendar changes."""
     _across: dict[str, list[Watch]] = field(default_factory=dict)
     _by_type: dict[str, list[Watch]] = field(default_factory=dict)
+    _heard: dict[tuple[str, str], "Heard"] = field(default_factory=dict)
     _any: list[tuple[tuple[str, ...], Watch]] = field(default_factory=list)
 
     def watches(self, event_type: str) -> list[Watch]:
@@ -94,6 +119,14 @@ class RuleBook:
             own = event_type.startswith(OWN_TYPES)
             found = [] if own else [watch for without, watch in self._any if event_type not in without]
             self._by_type[event_type] = found
+        return found
+
+    def heard(self, event_type: str, jurisdiction: str) -> "Heard":
+        """The same for a case of this jurisdiction."""
+        found = self._heard.get((event_type, jurisdiction))
+        if found is None:
+            watches = tuple(each for each in self.watches(event_type) if jurisdiction in each.jurisdictions)
+            found = self._heard[event_type, jurisdiction] = Heard(watches)
         return found
 
     def across_watches(self, event_type: str) -> list[Watch]:
@@ -145,7 +178,8 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
         clauses, roles = _compile_rule(rule, parameters, without_own=across is not None)
         if not clauses:
             continue
-        book.cases[rule.key] = CaseRule(rule, all_clauses(clauses))
+        needs = frozenset(f"{rule.key}:{role.name}" for role in roles if role.name.rpartition(".")[2] in SPEAKING)
+        book.cases[rule.key] = CaseRule(rule, all_clauses(clauses), needs)
         for role in roles:
             watch = _watch(rule, parameters, role)
             if role.event == ANY_TYPE:

@@ -164,7 +164,11 @@ def _elapsed(elapsed: Elapsed, condition: Condition, parameters: Parameters, key
     if months is None and limit is None:
         return lambda event, zone: False
 
+    instants = months is None and elapsed.from_ in TIMES and elapsed.to in TIMES
+
     def test(event: CanonicalEvent, zone: ZoneInfo) -> bool:
+        if instants and event.precision != "day":
+            return compare(parse_ms(_time(event, elapsed.to)) - parse_ms(_time(event, elapsed.from_)), limit)
         start, end = first(event, zone), last(event, zone)
         if start is None or end is None:
             return False
@@ -267,4 +271,14 @@ def compile_all(conditions: tuple[Condition, ...], parameters: Parameters, key: 
         return lambda event, zone: True
     if len(tests) == 1:
         return tests[0]
-    return lambda event, zone: all(test(event, zone) for test in tests)
+    if len(tests) == 2:
+        first, second = tests
+        return lambda event, zone: first(event, zone) and second(event, zone)
+
+    def test_all(event: CanonicalEvent, zone: ZoneInfo) -> bool:
+        for test in tests:  # noqa: SIM110 (a generator costs more than the tests)
+            if not test(event, zone):
+                return False
+        return True
+
+    return test_all

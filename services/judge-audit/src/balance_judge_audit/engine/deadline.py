@@ -205,9 +205,9 @@ def _suspend(count: _Count, action: Value, spec: Suspension, on: date, key: str 
 
 def _clocks(spec: Deadline, view: View) -> list[_Clock]:
     """The runs of the clock; where the rule has a key, each value of it has a clock of its own."""
-    by_role = {role: view.role(role) for role in ORDER}
-    if not by_role["start"]:
+    if not view.role("start"):
         return []
+    by_role = {role: view.role(role) for role in ORDER}
     if spec.key is None:
         return _runs(spec, view, by_role, None)
     clocks: list[_Clock] = []

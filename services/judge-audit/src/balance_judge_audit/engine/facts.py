@@ -5,6 +5,9 @@ A rule is judged anew from its facts, ordered by the events' own times, whenever
 arrives late is simply put where it belongs, and the state needs no history of how it came to be.
 """
 
+from bisect import insort
+from functools import cached_property
+
 import msgspec
 
 FACTS_KEPT = 64
@@ -19,7 +22,7 @@ Value = str | int | bool | None | list[str]
 """What a fact keeps of a field; lists are those of people."""
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True):
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One event that a rule names. `marks` are `rule:role`; `values` the fields that those rules read."""
 
     time: int
@@ -38,7 +41,12 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """Who of the court acted, as the register knows him by an id."""
 
 
-class Announced(msgspec.Struct, array_like=True):
+def own_order(fact: Fact) -> tuple[int, int]:
+    """The order of the events' own times."""
+    return (fact.time, fact.offset)
+
+
+class Announced(msgspec.Struct, array_like=True, gc=False):
     """The last revision of one episode that was given out."""
 
     revision: int
@@ -47,8 +55,11 @@ class Announced(msgspec.Struct, array_like=True):
     private: bool
 
 
-class CaseState(msgspec.Struct, array_like=True):
-    """One case's rule state: small, and loaded only when an event or a timer touches the case."""
+class CaseState(msgspec.Struct, array_like=True, dict=True):
+    """One case's rule state: small, and loaded only when an event or a timer touches the case.
+
+    What is not stored but follows from the facts is kept beside them, so that it is not made again for each event.
+    """
 
     court: str | None = None
     last: int = 0
@@ -70,6 +81,27 @@ class CaseState(msgspec.Struct, array_like=True):
         """Whether something is waited for, or an alert stands: then a new calendar can change what is said."""
         said = (each.state for starts in self.announced.values() for each in starts.values())
         return bool(self.pending) or any(state != "cured" for state in said)
+
+    @cached_property
+    def by_mark(self) -> dict[str, list[Fact]]:
+        """The facts by rule and role, in the order of their own times. To be read only; `keep` adds to it."""
+        found: dict[str, list[Fact]] = {}
+        for fact in sorted(self.facts, key=own_order):
+            for mark in dict.fromkeys(fact.marks):
+                found.setdefault(mark, []).append(fact)
+        return found
+
+    @cached_property
+    def people(self) -> dict[str, set[str]]:
+        """Whom the facts of a role name, where a rule has asked."""
+        return {}
+
+    def keep(self, fact: Fact) -> None:
+        """Adds a fact."""
+        by_mark = self.by_mark
+        self.facts.append(fact)
+        for mark in dict.fromkeys(fact.marks):
+            insort(by_mark.setdefault(mark, []), fact, key=own_order)
 
     def wake(self, grace: int) -> int | None:
         """When the case is to be looked at again if nothing else happens."""

@@ -10,6 +10,7 @@ import calendar as _calendar
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -69,6 +70,7 @@ class Interval:
     end: date | None
 
 
+@lru_cache(maxsize=1 << 16)
 def day_of(ms: int, zone: ZoneInfo) -> date:
     """The day on which an instant falls in this zone."""
     return datetime.fromtimestamp(ms / 1000, zone).date()
@@ -85,6 +87,7 @@ def day_of_text(text: str, zone: ZoneInfo) -> date | None:
     return instant.astimezone(zone).date() if instant.tzinfo is not None else None
 
 
+@lru_cache(maxsize=1 << 14)
 def start_of(day: date, zone: ZoneInfo) -> int:
     """The first instant of a day in this zone, in milliseconds since 1970 UTC."""
     return int(datetime.combine(day, time(), zone).astimezone(UTC).timestamp() * 1000)

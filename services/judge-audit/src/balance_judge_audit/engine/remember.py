@@ -1,6 +1,5 @@
 """How an event becomes a fact: kept in its case for the rules that name it, or held for the rules across cases."""
 
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from balance_chain.core.events import CanonicalEvent
@@ -34,11 +33,6 @@ def held(
     )
 
 
-def in_force(watch: Watch, day: date) -> bool:
-    """Whether the rule was in force on the day of the event."""
-    return watch.valid_from <= day and (watch.valid_to is None or day <= watch.valid_to)
-
-
 def remember(
     state: CaseState, event: CanonicalEvent, offset: int, leaf: bytes, marks: list[tuple[Watch, bool]]
 ) -> set[str]:
@@ -52,41 +46,41 @@ def remember(
         if watch.distinct is not None and not _names_anyone_new(state, watch, event):
             continue
         changed.add(watch.rule)
-        if sum(watch.mark in fact.marks for fact in state.facts) >= FACTS_KEPT:
+        if len(state.by_mark.get(watch.mark, ())) >= FACTS_KEPT:
             state.extra[watch.mark] = state.extra.get(watch.mark, 0) + 1
             continue
         kept.append(watch)
         if holds and watch.keep_unmet:
             met.append(watch.mark)
     if kept:
-        state.facts.append(
-            Fact(
-                time=event.time_ms,
-                day=event.precision == "day",
-                offset=offset,
-                type=event.type,
-                source=event.source,
-                id=event.id,
-                leaf=leaf.hex(),
-                marks=tuple(watch.mark for watch in kept),
-                values={path: _value(read(event)) for watch in kept for path, read in watch.fields},
-                met=tuple(met),
-                actor=court_actor(event),
-            )
+        fact = Fact(
+            time=event.time_ms,
+            day=event.precision == "day",
+            offset=offset,
+            type=event.type,
+            source=event.source,
+            id=event.id,
+            leaf=leaf.hex(),
+            marks=tuple([watch.mark for watch in kept]),
+            values={path: _value(read(event)) for watch in kept for path, read in watch.fields},
+            met=tuple(met),
+            actor=court_actor(event),
         )
+        state.keep(fact)
+        for watch in kept:
+            if watch.distinct is not None:
+                state.people[watch.mark] |= people_of(watch.distinct, fact)
     return changed
 
 
 def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> bool:
     """Whether a fact kept for the people that it names would add one to those of the same role."""
     assert watch.distinct is not None
-    named = {name for _, read in watch.fields for name in names_in(read(event))}
-    for fact in state.facts:
-        if not named:
-            break
-        if watch.mark in fact.marks:
-            named -= people_of(watch.distinct, fact)
-    return bool(named)
+    known = state.people.get(watch.mark)
+    if known is None:
+        facts = state.by_mark.get(watch.mark, ())
+        known = state.people[watch.mark] = {name for fact in facts for name in people_of(watch.distinct, fact)}
+    return any(not names_in(read(event)) <= known for _, read in watch.fields)
 
 
 def _value(value: object) -> Value:

@@ -6,10 +6,10 @@ what batches the events come.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.events import TYPE_REJECTED, CanonicalEvent
@@ -18,16 +18,17 @@ from balance_chain.core.times import parse_ms
 from balance_judge_audit.engine.across import HeldFact
 from balance_judge_audit.engine.alerts import Revision, Trigger
 from balance_judge_audit.engine.announce import announce
-from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch
+from balance_judge_audit.engine.book import OWN_TYPES, RuleBook, Watch, in_force
 from balance_judge_audit.engine.courtcalendar import CALENDAR_TYPE, Calendars
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import SequenceFact
 from balance_judge_audit.engine.lawtime import day_of
 from balance_judge_audit.engine.noted import NOTED, Noted, note
-from balance_judge_audit.engine.remember import held, in_force, remember
-from balance_judge_audit.engine.view import Place, View, index
+from balance_judge_audit.engine.remember import held, remember
+from balance_judge_audit.engine.view import Place, View
 
 T = TypeVar("T")
+NEVER: Final[Mapping[str, int]] = {}
 Places = Callable[[str | None, str], Place]
 """Where a case is heard, from its court code and its id."""
 
@@ -194,12 +195,12 @@ class ShardEngine:
         place = shard.calendars.place(state.court, self._places(state.court, caseid))
         day = day_of(event.time_ms, place.zone)
         self._hold(shard, incoming, state.court, leaf, result)
+        zone = place.zone
         marks: list[tuple[Watch, bool]] = []
-        for watch in self._book.watches(event.type):
-            if place.jurisdiction in watch.jurisdictions:
-                met = watch.test(event, place.zone)
-                if (met or watch.keep_unmet) and in_force(watch, day):
-                    marks.append((watch, met))
+        for watch in self._book.heard(event.type, place.jurisdiction).on(day):
+            met = watch.test(event, zone)
+            if met or watch.keep_unmet:
+                marks.append((watch, met))
         if marks:
             leaf = leaf or hashlib.sha256(b"\x00" + incoming.value).digest()
             changed = remember(state, event, incoming.offset, leaf, marks)
@@ -266,25 +267,23 @@ class ShardEngine:
         result: Applied,
         cause: Trigger | None = None,
     ) -> None:
-        place = shard.calendars.place(state.court, self._places(state.court, caseid))
-        by_mark = index(state.facts)
+        view = View(
+            place=shard.calendars.place(state.court, self._places(state.court, caseid)),
+            now=now,
+            quiet_from=state.last + self._clocks.grace_ms,
+            shard=shard.shard,
+            facts=state.facts,
+            by_mark=state.by_mark,
+            extra=state.extra,
+        )
         for rule_id in rules:
             rule = self._book.cases.get(rule_id)
             if rule is None:  # a rule that left the book says nothing more
                 state.pending.pop(rule_id, None)
                 continue
-            view = View(
-                rule=rule_id,
-                place=place,
-                now=now,
-                quiet_from=state.last + self._clocks.grace_ms,
-                shard=shard.shard,
-                facts=state.facts,
-                by_mark=by_mark,
-                extra=state.extra,
-                judged_before=state.judged.get(rule_id, {}),
-            )
-            episodes = rule.judge(view)
+            if rule.needs.isdisjoint(state.by_mark):
+                continue
+            episodes = rule.judge(view.of(rule_id, state.judged.get(rule_id, NEVER)))
             _store(state.judged, rule_id, view.judged)
             _store(state.pending, rule_id, sorted(view.pending))
             if episodes or rule_id in state.announced:
@@ -294,5 +293,5 @@ class ShardEngine:
 def _store(table: dict[str, T], rule: str, value: T) -> None:
     if value:
         table[rule] = value
-    else:
-        table.pop(rule, None)
+    elif rule in table:
+        del table[rule]

@@ -17,19 +17,6 @@ ALMOST_DAY_MS: Final = DAY_MS - 1
 NONE: Final[list[Fact]] = []
 
 
-def _order(fact: Fact) -> tuple[int, int]:
-    return (fact.time, fact.offset)
-
-
-def index(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    """Facts by rule and role; made once for all rules that judge a case at one moment."""
-    found: dict[str, list[Fact]] = {}
-    for fact in facts:
-        for mark in dict.fromkeys(fact.marks):
-            found.setdefault(mark, []).append(fact)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a case is heard: whose law, which clock, which calendar."""
@@ -43,7 +30,6 @@ class Place:
 class View:
     """One judgement of one rule on one case; collects what was judged absent and what is still waited for."""
 
-    rule: str
     place: Place
     now: int
     quiet_from: int
@@ -51,21 +37,23 @@ class View:
     shard: int
     facts: list[Fact]
     by_mark: Mapping[str, list[Fact]]
-    """The same facts by rule and role, in the order in which they came."""
+    """The same facts by rule and role, in the order of their own times."""
     extra: Mapping[str, int]
-    judged_before: Mapping[str, int]
+    rule: str = ""
+    judged_before: Mapping[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     pending: list[int] = field(default_factory=list)
     clause: str = ""
     """Prefix of the roles and keys of the clause that is judged."""
 
-    def role(self, *names: str) -> list[Fact]:
-        """Facts in these roles, in the order of their own times."""
-        if len(names) == 1:
-            found = self.by_mark.get(f"{self.rule}:{self.clause}{names[0]}", NONE)
-            return found if len(found) < 2 else sorted(found, key=_order)
-        marks = {f"{self.rule}:{self.clause}{name}" for name in names}
-        return sorted((fact for fact in self.facts if not marks.isdisjoint(fact.marks)), key=_order)
+    def of(self, rule: str, judged_before: Mapping[str, int]) -> "View":
+        """The same moment for another rule; what was collected is left to the one before."""
+        self.rule, self.judged_before, self.judged, self.pending = rule, judged_before, {}, []
+        return self
+
+    def role(self, name: str) -> list[Fact]:
+        """Facts in this role, in the order of their own times; to be read only."""
+        return self.by_mark.get(f"{self.rule}:{self.clause}{name}", NONE)
 
     def has(self, fact: Fact, role: str) -> bool:
         """Whether the fact plays this role in the rule."""
