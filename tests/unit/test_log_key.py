@@ -10,13 +10,19 @@ from balance_sealer.changes import Change, decide
 from balance_sealer.errors import NotaryRefusal
 from balance_sealer.log import State
 from balance_sealer.signer import LogSigner
+from balance_verifier.witness.service import Witness
+from balance_verifier.witness.store import SqliteConnection, Store
 from balance_verify.checkpoint import Checkpoint
+from balance_verify.cosignature import CosigningKey
 from balance_verify.entry import GenesisHeader
+from balance_verify.equivocation import Evidence, check
 from balance_verify.errors import MismatchError, SignatureError, UnknownSignerError
 from balance_verify.keyset import KeyHistory, open_checkpoint, open_keys, sign_keys
+from balance_verify.merkle import consistency_path, leaf_hash, tree_root
 from balance_verify.note import SigningKey, sign_note
 from balance_verify.policy import Policy
 from balance_verify.verify import DIFFERS, MATCHES, SIGNER_NOT_RECOGNISED, verify_bundle
+from balance_verify.witness import AddCheckpoint
 from support.bundles import LOG as BUNDLE_LOG
 from support.bundles import SEALER, OneBlock, event
 
@@ -174,3 +180,41 @@ def test_a_policy_that_lists_both_keys_takes_the_one_that_has_signed() -> None:
         note = sign_note(Checkpoint(ORIGIN, 3, bytes(32)).text(), signer)
         assert policy.log_of(ORIGIN, note) == signer.vkey
     assert policy.log_of(ORIGIN) == OLD.vkey
+
+
+WITNESS = CosigningKey.generate("witness.example", b"\x31" * 32)
+
+
+def request(old: int, size: int, *signers: SigningKey, history: int = 0) -> bytes:
+    root = tree_root([leaf_hash(b"%d %d" % (history, n)) for n in range(size)])
+    proof = consistency_path([leaf_hash(b"%d %d" % (history, n)) for n in range(size)], old) if 0 < old < size else ()
+    return AddCheckpoint(old, tuple(proof), sign_note(Checkpoint(ORIGIN, size, root).text(), *signers)).encode()
+
+
+async def test_a_witness_takes_the_new_key_in_the_overlap_and_leaves_the_old_one_after_it(tmp_path: Path) -> None:
+    store = Store(SqliteConnection(tmp_path / "state"))
+    asked = [(0, 3, [OLD]), (3, 4, [OLD, NEW]), (4, 5, [NEW])]
+    for keys, statuses in (([OLD], [200, 200, 403]), ([OLD, NEW], [409, 409, 200])):
+        # Started again with another configuration, on the same state.
+        witness = Witness(WITNESS, [key.vkey for key in keys], store, tmp_path / "evidence")
+        await witness.prepare()
+        answers = [await witness.add_checkpoint(request(old, size, *signers)) for old, size, signers in asked]
+        assert [answer.status for answer in answers] == statuses
+    witness = Witness(WITNESS, [NEW.vkey], store, tmp_path / "evidence")
+    await witness.prepare()
+    assert (await witness.add_checkpoint(request(5, 6, OLD))).status == 403
+    assert (await witness.add_checkpoint(request(5, 6, NEW))).status == 200
+    await store.close()
+
+
+async def test_evidence_names_the_key_that_has_signed_both(tmp_path: Path) -> None:
+    store = Store(SqliteConnection(tmp_path / "state"))
+    witness = Witness(WITNESS, [OLD.vkey, NEW.vkey], store, tmp_path / "evidence")
+    await witness.prepare()
+    assert (await witness.add_checkpoint(request(0, 4, OLD, NEW))).status == 200
+    assert (await witness.add_checkpoint(request(4, 4, NEW, history=1))).status in (409, 422)
+    ((id, _, _),) = await store.evidence()
+    evidence = Evidence.parse(await store.evidence_data(id) or b"")
+    assert evidence.log_key == NEW.vkey
+    assert check(evidence, NEW.vkey).proven
+    await store.close()
