@@ -84,6 +84,16 @@ def rule_directory(folder: Path, **changed: str) -> Path:
         ("R25", "key: {start: data.recusal_id", "key: {start: data.nothing", "also.decision.deadline.starts[0]"),
         ("R15", "key: data.evidence_id", "key: data.cert", "evidence.ruled has no field 'data.cert'"),
         ("R07", "level, is: division", "rank, is: division", "limit.extended has no field 'data.rank'"),
+        ("R21", "person: data.judge", "person: data.boss", "judge.assigned has no field 'data.boss'"),
+        ("R21", "data.division]", "data.room]", "peer_deviation.share.of[0]: judge.assigned has no field 'data.room'"),
+        ("R21", "share:\n", "portion:\n", "R21.yaml:34: peer_deviation"),
+        ("R22", "({with})", "({friend})", "R22.yaml:19: statement.zh: {friend} is no number of such an alert"),
+        ("R22", "({with})", "({with)", "statement.zh: unexpected"),
+        ("R23", "window: {value: 364", "window: {value: 360", "concentration.window: is not a whole number of periods"),
+        ("R23", "size: data.rota_size", "size: data.length", "evidence.appraised has no field 'data.length'"),
+        ("R34", "floor: {value: 20", "floor: {value: 0", "peer_deviation.measure.floor: is no spread"),
+        ("R20", "[leave, retirement", "[sick, retirement", "data.reason of judge.reassigned is never 'sick'"),
+        ("R20", "at_least: $changes", "at_least: 2", "R20.yaml:15: parameters.changes: changes nothing"),
     ],
 )
 def test_a_mistake_is_explained_with_its_line(tmp_path: Path, rule: str, old: str, new: str, said: str) -> None:
@@ -97,6 +107,8 @@ def test_a_mistake_is_explained_with_its_line(tmp_path: Path, rule: str, old: st
 
 
 LISTENING = """
+parameters:
+  changes: {{value: 2, unit: count, zh: 次数, en: Times}}
 threshold:
   count:
     - event: alert.raised
@@ -109,7 +121,7 @@ threshold:
 def listening(rule: str, which: str) -> str:
     """A rule that counts the alerts of others."""
     text = (RULES / "R20.yaml").read_text(encoding="utf-8").replace("id: R20", f"id: {rule}")
-    head, _, rest = text.partition("threshold:")
+    head, _, rest = text.partition("parameters:")
     return head + LISTENING.format(which=which).lstrip() + rest[rest.index("false_alarms:") :]
 
 

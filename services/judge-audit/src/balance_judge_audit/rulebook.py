@@ -6,7 +6,6 @@ What is wrong is a RuleFileError that names the file and the key.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +17,13 @@ from balance_chain.core.data import data_dir
 from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.conditions import RuleError
 from balance_judge_audit.engine.model import Rule
-from balance_judge_audit.engine.modelparts import ANY_TYPE
 from balance_judge_audit.engine.policy import Policy, apply_policies
-from balance_judge_audit.engine.statement import unknown_names
+from balance_judge_audit.engine.statement import statement_faults
 from balance_judge_audit.rulechanges import Version
+from balance_judge_audit.rulenames import Types, unknown_names, unused_parameters
 from balance_judge_audit.ruleplaces import alert_cycle, line_of
 
 SCHEMA: Final = "rule.schema.json"
-KINDS: Final = ("deadline", "threshold", "forbidden_transition", "sequence", "segregation", "gap")
-ROLES: Final = {"starts": "start", "ends": "end", "stops": "stop"}
-COMPARED: Final = frozenset(
-    {"start", "end", "stop", "act", "before", "after", "reopened_by", "requires", "then", "not_of"}
-)
-"""Roles in which a key of one name for all is read from the event."""
 
 
 class RuleFileError(Exception):
@@ -65,12 +58,7 @@ def _problems(directory: Path, types: dict[str, dict[str, Any]] | None) -> list[
                 faults.append(
                     RuleFileError(path.name, "id", f"{rule.id} is not the file's name; call the file {rule.id}.yaml")
                 )
-            faults += _compile_alone(path.name, rule)
-            faults += [
-                RuleFileError(path.name, f"statement.{language}", f"{{{name}}} is no number of such an alert")
-                for language, name in unknown_names(rule)
-            ]
-            faults += _names(path.name, rule, types) if types is not None else []
+            faults += _meaning(path.name, rule, types)
             rules.append(rule)
         found += faults
     if not found and not rules:
@@ -102,7 +90,7 @@ def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) ->
     """The rule in one file, by the schema of a directory of rules; its first problem, if there is any, is raised."""
     faults, rule = _read(path, _schema_of(schema_from))
     if rule is not None:
-        faults = [*_compile_alone(path.name, rule), *_names(path.name, rule, types)]
+        faults = _meaning(path.name, rule, types)
     for each in faults:
         raise RuleFileError(each.file, each.key, each.problem, line_of(path, each.key))
     assert rule is not None
@@ -177,65 +165,15 @@ def _read(path: Path, schema_path: Path) -> tuple[list[RuleFileError], Rule | No
         return [RuleFileError(path.name, "", str(error))], None
 
 
+def _meaning(file: str, rule: Rule, types: Types | None) -> list[RuleFileError]:
+    """What is wrong with a rule whose file is well-formed."""
+    faults = [*statement_faults(rule), *unused_parameters(rule), *(unknown_names(rule, types) if types else ())]
+    return [*_compile_alone(file, rule), *(RuleFileError(file, key, problem) for key, problem in faults)]
+
+
 def _compile_alone(file: str, rule: Rule) -> list[RuleFileError]:
     try:
         compile_book([rule])
     except RuleError as error:
         return [RuleFileError(file, error.field, f"{error.problem}; {error.remedy}")]
     return []
-
-
-def _names(file: str, rule: Rule, types: dict[str, dict[str, Any]]) -> list[RuleFileError]:
-    """Types and fields that the catalogue does not have."""
-    sections = {kind: msgspec.to_builtins(part) for kind in KINDS if (part := getattr(rule, kind)) is not None}
-    for each in rule.also:
-        parts = {kind: msgspec.to_builtins(part) for kind in KINDS[:-1] if (part := getattr(each, kind)) is not None}
-        sections |= {f"also.{each.name}.{kind}": part for kind, part in parts.items()}
-    found: list[RuleFileError] = []
-    for where, section in sections.items():
-        for key, event, paths in _mentions(section, where):
-            if event == ANY_TYPE:
-                continue
-            if event not in types:
-                found.append(RuleFileError(file, key, f"the catalogue has no event type {event!r}"))
-                continue
-            fields = types[event].get("properties", {})
-            for path in [*paths, *_key_paths(section, key.removeprefix(where + "."))]:
-                name = path.split(".")[1] if path.startswith("data.") else None
-                if name is not None and name not in fields:
-                    has = ", ".join(sorted(fields))
-                    found.append(RuleFileError(file, key, f"{event} has no field {path!r}; it has {has}"))
-    return found
-
-
-def _key_paths(section: dict[str, Any], role: str) -> list[str]:
-    """The fields of the section's key in a role: where there is one for all roles, for those it is compared in."""
-    key = section.get("key")
-    name = ROLES.get(bare := role.partition("[")[0], bare)
-    if isinstance(key, dict):
-        return [key[name]] if name in key else []
-    return [key] if isinstance(key, str) and name in COMPARED else []
-
-
-def _mentions(value: Any, key: str) -> Iterator[tuple[str, str, list[str]]]:
-    if isinstance(value, list | tuple):
-        for number, each in enumerate(value):
-            yield from _mentions(each, f"{key}[{number}]")
-    elif isinstance(value, dict):
-        if "event" in value:
-            yield key, value["event"], list(_paths(value))
-        else:
-            for name, each in value.items():
-                yield from _mentions(each, f"{key}.{name}")
-
-
-def _paths(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        if value.startswith("data."):
-            yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _paths(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _paths(each)

@@ -26,21 +26,32 @@ def section_of(rule: Rule) -> str | None:
     return None
 
 
-def unknown_names(rule: Rule) -> list[tuple[str, str]]:
-    """Language and name of what a statement asks for and the alert does not have."""
+def statement_faults(rule: Rule) -> list[tuple[str, str]]:
+    """Where a statement cannot be read, or asks for a number that the alert does not have."""
     section = section_of(rule)
     has = NUMBERS[section] if section else frozenset[str]()
-    return [
-        (language, name)
-        for language, text in (rule.statement or {}).items()
-        for _, name, _, _ in Formatter().parse(text)
-        if name is not None and name not in has
-    ]
+    found: list[tuple[str, str]] = []
+    for language, text in (rule.statement or {}).items():
+        try:
+            names = _names(text)
+        except ValueError as error:
+            found.append((f"statement.{language}", f"{error}; write {{name}}, and braces for themselves twice"))
+            continue
+        numbers = ", ".join(sorted(has)) or "none"
+        unknown = (name for name in names if name not in has)
+        found += [
+            (f"statement.{language}", f"{{{name}}} is no number of such an alert; it has {numbers}") for name in unknown
+        ]
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
 
 
 def words(rule: Rule, numbers: Mapping[str, str | int], language: str) -> str | None:
     """The statement with its numbers; None where the alert has none to state."""
     text = (rule.statement or {}).get(language)
-    if text is None or any(name not in numbers for _, name, _, _ in Formatter().parse(text) if name is not None):
+    if text is None or any(name not in numbers for name in _names(text)):
         return None
     return text.format_map(dict(numbers))
