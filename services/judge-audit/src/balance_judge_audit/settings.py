@@ -38,7 +38,7 @@ class WorkerSettings(AuditSettings):
     audit_group: str = Field("balance-judge-audit", description="Consumer group that shares out the shards.")
     audit_batch_events: int = Field(2000, ge=1, description="Most records that one transaction takes, of all shards.")
     audit_batch_seconds: float = Field(
-        0.2, gt=0, description="Seconds for which a fetch that is not full waits for more."
+        0.5, gt=0, description="Seconds for which a fetch that is not full waits for more."
     )
     audit_retry_seconds: float = Field(1.0, gt=0, description="Wait before something that failed is tried again.")
     audit_behind_bound: int = Field(50_000, ge=1, description="Records behind above which the worker is not ready.")
