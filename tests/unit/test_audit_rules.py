@@ -9,8 +9,9 @@ from balance_chain.core.catalogue import Catalogue
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
 from balance_judge_audit import rulebook
+from balance_judge_audit.engine.statement import NUMBERS, section_of, statement_of
 from balance_judge_audit.places import PlaceFinder
-from balance_judge_audit.ruletest import RuleCase, load_cases, run_case
+from balance_judge_audit.ruletest import RuleCase, load_cases, play, run_case
 
 RULES = data_dir("rules")
 BOOK = rulebook.load(RULES)
@@ -132,3 +133,17 @@ def test_rules_that_hear_each_others_alerts_are_refused(tmp_path: Path) -> None:
     assert [problem.file for problem in rulebook.problems(ring) if "R01 -> R20 -> R01" in str(problem)] == ["R01.yaml"]
     all_of_them = rule_directory(alone, R01=listening("R01", "present: true"))
     assert any("R01 -> R01" in str(problem) for problem in rulebook.problems(all_of_them))
+
+
+@pytest.mark.parametrize("rule", ["R21", "R22", "R23", "R34"])
+def test_a_statistical_alert_says_with_whom_how_far_and_how_likely(rule: str, places: PlaceFinder) -> None:
+    case = next(case for name, case in CASES if name == rule and any(want.state == "open" for want in case.expect))
+    (said,) = [each for each in play(BOOK, places, case.events, case.until) if each.rule == rule]
+    section = section_of(BOOK.rules[rule])
+    assert section is not None
+    assert NUMBERS[section] == said.numbers.keys()
+    found = statement_of(BOOK.rules[rule], [said.numbers, {}])
+    assert found is not None
+    assert found.keys() == {"zh", "en"}
+    assert all("{" not in text and str(said.numbers["group"]) in text for text in found.values())
+    assert said.subject not in "".join(found.values())

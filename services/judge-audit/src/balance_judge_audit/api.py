@@ -23,6 +23,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from balance_judge_audit import page, queries
 from balance_judge_audit.backtest.api import add_backtest
 from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.engine.statement import statement_of
 from balance_judge_audit.loading import load_book, load_trial
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
@@ -84,6 +85,8 @@ class AlertDetail(BaseModel):
     alert: Alert
     revisions: list[Revision]
     rule: dict[str, Any] | None
+    statement: dict[str, str] | None
+    """Of a statistical rule, by language: compared with whom, how far, how likely by chance."""
 
 
 class ShardStatus(BaseModel):
@@ -172,7 +175,9 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         said = [Revision.model_validate_json(each.body) for each in await queries.revisions(pool(), alert_id)]
         alert = _alert(found)
         rule = book.rules.get(alert.rule)
-        return AlertDetail(alert=alert, revisions=said, rule=None if rule is None else _rule(rule))
+        statement = statement_of(rule, [each.numbers for each in said])
+        shown = None if rule is None else _rule(rule)
+        return AlertDetail(alert=alert, revisions=said, rule=shown, statement=statement)
 
     jobs = add_backtest(app, settings)
 

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 
 from balance_judge_audit import queries
 from balance_judge_audit.engine.book import RuleBook
+from balance_judge_audit.engine.statement import statement_of
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.settings import ApiSettings
@@ -70,7 +71,9 @@ class _Pages:
         revisions = [_shown(each) for each in await queries.revisions(self._pool(), alert_id)]
         rule = self._book.rules.get(alert["rule"])
         verifier = self._settings.verifier_url.rstrip("/")
-        return SITE.render(request, "alert.html", alert=alert, revisions=revisions, rule=rule, verifier=verifier)
+        statement = statement_of(rule, [each["numbers"] for each in revisions])
+        shown: dict[str, Any] = {"alert": alert, "revisions": revisions, "rule": rule, "statement": statement}
+        return SITE.render(request, "alert.html", **shown, verifier=verifier)
 
     async def _list(self, request: Request) -> dict[str, Any]:
         query = request.query_params

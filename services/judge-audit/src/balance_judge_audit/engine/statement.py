@@ -1,6 +1,6 @@
 """What a statistical alert says in words: compared with whom, how far, how likely by chance; of nobody's conduct."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Final
 
@@ -55,3 +55,14 @@ def words(rule: Rule, numbers: Mapping[str, str | int], language: str) -> str | 
     if text is None or any(name not in numbers for name in _names(text)):
         return None
     return text.format_map(dict(numbers))
+
+
+def statement_of(rule: Rule | None, said: Sequence[Mapping[str, str | int]]) -> dict[str, str] | None:
+    """In both languages, what the latest of an alert's revisions that has numbers states; None where none does."""
+    if rule is None:
+        return None
+    for numbers in reversed(said):
+        found = {each: text for each in rule.statement or () if (text := words(rule, numbers, each)) is not None}
+        if found:
+            return found
+    return None
