@@ -117,3 +117,23 @@ async def test_whatever_the_logs_key_has_signed_twice_becomes_a_file_of_evidence
         file = (await client.get(told["equivocation"])).content
         assert check(Evidence.parse(file), keys.log_vkey).proven
         assert len((await client.get("/log/equivocations")).json()["equivocations"]) == 4
+
+
+async def test_a_rebuild_keeps_what_the_log_alone_does_not_show_again(
+    written: Written, processes: Processes, pool: asyncpg.Pool
+) -> None:
+    ledger = written.ledger
+    await written.rounds(1)
+    processes.start("balance-verifier", "worker", settings=written.settings, env=FAST)
+
+    async def taken() -> bool:
+        return await caught_up(pool, ledger)
+
+    await wait_until(taken, SECONDS, "the worker has all")
+    await pool.execute("INSERT INTO equivocation (id, data) VALUES ('kept', 'x')")
+    await pool.execute("INSERT INTO stray (pos, size, root, note) VALUES (99, 99, 'r', 'n')")
+    await pool.execute("INSERT INTO timestamp_token (size, time, note, token) VALUES (2, 't', 'n', 'x')")
+    await processes.run("balance-chain", "rebuild", "verifier", settings=written.settings)
+    for table in ("equivocation", "stray", "timestamp_token"):
+        assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1, table
+    await wait_until(taken, SECONDS, "the worker goes on")

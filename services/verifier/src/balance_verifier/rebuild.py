@@ -1,8 +1,9 @@
 """Makes the verifier's projection again from events and `ledger.*`, beside the running one.
 
 The same loops as the worker's fill a shadow schema. At the end the running worker's positions are locked, the shadow
-catches up to them, findings are carried over (one that the log alone does not show again is evidence too), and the
-schemas are renamed, in one transaction. The running worker then finds its position moved and loads it again.
+catches up to them, what the log alone does not show again is carried over (findings, evidence of two histories,
+timestamps), and the schemas are renamed, in one transaction. The running worker then finds its position moved and
+loads it again.
 """
 
 from __future__ import annotations
@@ -43,10 +44,15 @@ TABLES = ("event", "digest", "block", "log_node", "checkpoint", "finding")
 LOOK_SECONDS = 0.1
 POLL_SECONDS = 0.1
 
-_KEEP_FINDINGS = """
-INSERT INTO finding SELECT * FROM {old}.finding ON CONFLICT (id) DO UPDATE
-SET found = excluded.found, published = excluded.published
-"""
+_KEEP = (
+    "INSERT INTO finding SELECT * FROM {old}.finding ON CONFLICT (id) DO UPDATE"
+    " SET found = excluded.found, published = excluded.published",
+    "INSERT INTO stray SELECT * FROM {old}.stray",
+    "INSERT INTO equivocation SELECT * FROM {old}.equivocation",
+    "INSERT INTO timestamp_token SELECT * FROM {old}.timestamp_token",
+)
+_LOCKED = ("shard", "log", "stray", "equivocation", "timestamp_token")
+"""What the running processes write to, besides rows that go with a position."""
 
 
 async def rebuild(show: Show) -> Rebuilt:
@@ -63,11 +69,13 @@ async def rebuild(show: Show) -> Rebuilt:
             builder = _Builder(settings, pool, show)
             await builder.reach(await ends(settings))
             async with running.acquire() as connection, connection.transaction():
-                await connection.execute(f'LOCK TABLE "{schema}".shard, "{schema}".log IN ACCESS EXCLUSIVE MODE')
+                locked = ", ".join(f'"{schema}".{table}' for table in _LOCKED)
+                await connection.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
                 # Positions beyond the topics are those of topics that were lost, of which these were restored.
                 await builder.reach((await positions(connection, schema)).within(await ends(settings)))
                 await connection.execute(f'SET LOCAL search_path TO "{shadow}"')
-                await connection.execute(_KEEP_FINDINGS.format(old=f'"{schema}"'))
+                for keep in _KEEP:
+                    await connection.execute(keep.format(old=f'"{schema}"'))
                 await swap_schemas(connection, schema)
         finally:
             await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
