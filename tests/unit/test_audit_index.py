@@ -4,7 +4,7 @@ been away.
 
 import msgspec
 from balance_judge_audit.engine.facts import CaseState, Fact, own_order
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MARKS = ("R01:start", "R01:end", "R02:act")
@@ -19,6 +19,7 @@ def facts(draw: st.DrawFn) -> list[Fact]:
     ]
 
 
+@settings(deadline=None)
 @given(facts(), st.integers(0, 12))
 def test_the_index_of_a_case_is_that_of_its_stored_facts_wherever_it_was_read_back(kept: list[Fact], cut: int) -> None:
     whole, state = CaseState(), CaseState()
