@@ -50,6 +50,15 @@ def test_where_there_is_a_policy_only_the_rules_that_it_names_hold() -> None:
     assert set(book.gap.entries) == {"us"}
 
 
+def test_a_rule_that_claims_a_jurisdiction_with_a_policy_does_not_run_there(rules: Path) -> None:
+    file = rules / "R05.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("jurisdiction: [cn]", "jurisdiction: [cn, us]"))
+    book = rulebook.load(rules)
+    assert {
+        place for watch in book.watches("case.accepted") if watch.rule == "R05" for place in watch.jurisdictions
+    } == {"cn"}
+
+
 def test_a_rule_taken_over_keeps_its_own_parameters_where_it_was_written_for() -> None:
     book = rulebook.load(data_dir("rules"))
     assert book.rules["R36"].parameters["delay"].value == 3
