@@ -13,7 +13,7 @@ from balance_chain.simulator.model import ANCHOR_MS
 from balance_judge_audit import rulebook
 from balance_judge_audit.engine.lawtime import DAY_MS
 from balance_judge_audit.engine.shard import Clocks
-from balance_judge_audit.places import PlaceFinder
+from balance_judge_audit.places import PlaceFinder, rule_at
 from balance_judge_audit.replay import Plain, Replay
 from support.needs import DOCKETS, needs_dockets
 
@@ -64,6 +64,17 @@ def test_a_rule_taken_over_keeps_its_own_parameters_where_it_was_written_for() -
     assert book.rules["R36"].parameters["delay"].value == 3
     assert book.policies[f"R36@{POLICY}"].parameters["delay"].value == 4
     assert all(basis.jurisdiction == "us" for rule in book.policies.values() for basis in rule.basis)
+
+
+def test_an_alert_is_explained_by_the_law_of_its_place() -> None:
+    book, places = rulebook.load(data_dir("rules")), PlaceFinder(Courts.load(data_dir("catalogue")))
+    for rule in TAKEN:
+        abroad = rule_at(book, places, rule, "us-nysb", "us-nysb/15-10001")
+        at_home = rule_at(book, places, rule, "京0491", "（2026）京0491民初1号")
+        assert abroad is not None
+        assert {basis.jurisdiction for basis in abroad.basis} == {"us"}
+        assert at_home == book.rules[rule]
+    assert rule_at(book, places, "R38", None, "urn:balance:test:case-system") == book.rules["R38"]
 
 
 def test_a_policy_that_names_no_rule_or_no_parameter_is_explained(rules: Path) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.db import connect, database_problems
 from balance_chain.runtime.health import Health
@@ -25,6 +27,7 @@ from balance_judge_audit.backtest.api import add_backtest
 from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.statement import statement_of
 from balance_judge_audit.loading import load_book, load_trial
+from balance_judge_audit.places import PlaceFinder, rule_at
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.rulepages import add_rule_pages
@@ -118,6 +121,7 @@ class Status(BaseModel):
 def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> FastAPI:
     """The application; `stop` ends open streams."""
     book = load_book(settings)
+    places = PlaceFinder(Courts.load(data_dir("catalogue")))
     trial = load_trial(settings)
     shared: dict[str, Pool] = {}
 
@@ -174,7 +178,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
             raise ProblemError(404, "No such alert", "GET /v1/alerts lists them.")
         said = [Revision.model_validate_json(each.body) for each in await queries.revisions(pool(), alert_id)]
         alert = _alert(found)
-        rule = book.rules.get(alert.rule)
+        rule = rule_at(book, places, alert.rule, alert.courtcode, alert.subject)
         statement = statement_of(rule, [each.numbers for each in said])
         shown = None if rule is None else _rule(rule)
         return AlertDetail(alert=alert, revisions=said, rule=shown, statement=statement)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
+from balance_chain.core.courts import Courts
+from balance_chain.core.data import data_dir
 from balance_chain.core.times import format_ms
 from balance_chain.web.pages import language_of
 from fastapi import FastAPI, Path, Request
@@ -16,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from balance_judge_audit import queries
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.statement import statement_of
+from balance_judge_audit.places import PlaceFinder, rule_at
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.settings import ApiSettings
@@ -51,6 +54,7 @@ class _Pages:
         self._book = book
         self._pool = pool
         self._settings = settings
+        self._places = PlaceFinder(Courts.load(data_dir("catalogue")))
 
     async def home(self, request: Request) -> HTMLResponse:
         """The whole page."""
@@ -69,7 +73,7 @@ class _Pages:
             return SITE.render(request, "message.html", 404, message="not_found")
         alert = _shown(found)
         revisions = [_shown(each) for each in await queries.revisions(self._pool(), alert_id)]
-        rule = self._book.rules.get(alert["rule"])
+        rule = rule_at(self._book, self._places, alert["rule"], alert.get("courtcode"), alert["subject"])
         verifier = self._settings.verifier_url.rstrip("/")
         statement = statement_of(rule, [each["numbers"] for each in revisions])
         shown: dict[str, Any] = {"alert": alert, "revisions": revisions, "rule": rule, "statement": statement}

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from balance_chain.core.courts import Courts
 
+from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.holidays import ChineseCalendar
 from balance_judge_audit.engine.lawtime import Calendar, WeekendCalendar
+from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.view import Place
 
 US_PREFIX: Final = "us-"
@@ -40,3 +42,10 @@ class PlaceFinder:
                 place = self._us if courtcode.startswith(US_PREFIX) else self._cn
             self._known[courtcode] = place
         return place
+
+
+def rule_at(book: RuleBook, places: PlaceFinder, rule: str, courtcode: str | None, subject: str) -> Rule | None:
+    """The rule as it holds where an alert was raised: as it is written, or as a policy took it over."""
+    jurisdiction = places(courtcode, subject).jurisdiction
+    taken = (each for each in book.policies.values() if each.id == rule and jurisdiction in each.jurisdiction)
+    return next(taken, book.rules.get(rule))

@@ -82,8 +82,13 @@ def load(directory: Path, types: dict[str, dict[str, Any]] | None = None, latene
     for problem in problems(directory, types):
         raise problem
     read = (_read(path, _schema_of(directory))[1] for path in rule_files(directory))
-    policies = [msgspec.convert(read_yaml(path), Policy) for path in policy_files(directory)]
-    return compile_book(apply_policies((rule for rule in read if rule is not None), policies), lateness_ms)
+    rules = (rule for rule in read if rule is not None)
+    return compile_book(apply_policies(rules, load_policies(directory)), lateness_ms)
+
+
+def load_policies(directory: Path) -> list[Policy]:
+    """The policies of a directory that `problems` finds nothing wrong with."""
+    return [msgspec.convert(read_yaml(path), Policy) for path in policy_files(directory)]
 
 
 def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) -> Rule:

@@ -17,6 +17,7 @@ from balance_judge_audit.backtest.replay import Show, Side, replay
 from balance_judge_audit.backtest.spill import Spill
 from balance_judge_audit.engine.book import RuleBook, compile_book
 from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.engine.policy import apply_policies, narrowed
 from balance_judge_audit.engine.shard import Clocks
 from balance_judge_audit.errors import NoSuchRule
 from balance_judge_audit.loading import event_schemas
@@ -110,4 +111,7 @@ async def backtest(
 
 
 def _book(rules: Iterable[Rule], clocks: Clocks) -> RuleBook:
-    return compile_book(rules, clocks.lateness_ms)
+    """The rules alone, with what the installed policies say of them."""
+    tried = list(rules)
+    policies = narrowed(rulebook.load_policies(data_dir("rules")), {rule.id for rule in tried})
+    return compile_book(apply_policies(tried, policies), clocks.lateness_ms)

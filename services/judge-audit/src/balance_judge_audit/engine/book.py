@@ -152,13 +152,10 @@ def compile_book(rules: Iterable[Rule], lateness_ms: int = 0) -> RuleBook:
     for rule in sorted(rules, key=lambda each: each.key):
         if rule.id in book.rules and rule.policy is None:
             raise RuleError("id", f"{rule.id} is there twice", "give each rule one file")
-        if rule.policy is None:
-            book.rules[rule.id] = rule
-        elif rule.gap is not None and book.gap is not None and book.gap.rule.id == rule.id:
+        (book.rules if rule.policy is None else book.policies)[rule.key] = rule
+        if rule.policy is not None and book.gap is not None and book.gap.rule.id == rule.id:
             book.gap.entries.update(entry_numbers(rule))
             continue
-        else:
-            book.policies[rule.key] = rule
         parameters = Parameters(rule.parameters)
         across = compile_across(rule, parameters, lateness_ms)
         if across is not None and rule.policy is not None:

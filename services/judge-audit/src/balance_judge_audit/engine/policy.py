@@ -5,7 +5,7 @@ basis of its own; no rule that it does not name runs there. So days of one count
 country's dates.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 
 import msgspec
@@ -56,6 +56,13 @@ def apply_policies(rules: Iterable[Rule], policies: Iterable[Policy]) -> list[Ru
                 raise RuleError(f"rules.{name}", "is no rule of the book", "name one")
             result.append(_taken(written[name], policy, taken))
     return result
+
+
+def narrowed(policies: Iterable[Policy], rules: Collection[str]) -> list[Policy]:
+    """The policies as far as they speak of these rules."""
+    return [
+        replace(each, rules={name: taken for name, taken in each.rules.items() if name in rules}) for each in policies
+    ]
 
 
 def _taken(rule: Rule, policy: Policy, taken: Taken) -> Rule:
