@@ -2,9 +2,7 @@
 
 import argparse
 import asyncio
-import gc
 import sys
-from typing import Final
 
 from balance_chain.runtime.casekeys import CaseKeyStore
 from balance_chain.runtime.db import connect, database_problems
@@ -22,9 +20,6 @@ from balance_intake.rawproducer import RawProducer
 from balance_intake.receiptkeeper import ReceiptKeeper
 from balance_intake.repository import SCHEMA, Repository, migrate_intake
 from balance_intake.settings import GatewaySettings, IntakeSettings, NormaliserSettings
-
-GC_ALLOCATIONS: Final = 50_000
-"""Objects more than were freed, before the collector looks at the young ones: more than a batch of events holds."""
 
 
 def main() -> None:
@@ -87,19 +82,11 @@ async def normalise(settings: NormaliserSettings, service: Service) -> None:
         generations = Generations(settings, repository, deployment.keys.log_vkey)
         service.health.add_check("database", lambda: database_problems(pool))
         service.health.add_check("topics", lambda: topic_problems(settings))
-        tune_gc()
         shards = ShardNormaliser(settings, batcher, producer, deployment.keys.gateway_mac, service.health, generations)
         await shards.run(service.stop)
     finally:
         await producer.close()
         await asyncio.wait_for(pool.close(), settings.database_timeout_seconds)
-
-
-def tune_gc() -> None:
-    """Events make no cycles: look for them seldom, and never through what was loaded at the start."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
 
 
 async def migrate(settings: IntakeSettings) -> None:

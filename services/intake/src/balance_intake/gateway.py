@@ -73,15 +73,12 @@ Outcome = Accepted | Refused | Unavailable
 class _Pending:
     """One event on its way."""
 
+    key: EventKey
     checked: Checked
     value: bytes
     digest: bytes
     traceparent: str | None
     outcome: "asyncio.Future[Outcome]" = field(repr=False)
-
-    @property
-    def key(self) -> EventKey:
-        return EventKey(self.checked.event.source, self.checked.event.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +148,7 @@ class Gateway:
         if not isinstance(checked, Checked):
             return _refuse(*checked)
         pending = _Pending(
+            EventKey(checked.event.source, checked.event.id),
             checked,
             value,
             hashlib.sha256(checked.sent).digest(),

@@ -1,7 +1,8 @@
 """How an event is known, and who speaks for it: the words that the pure rules and the SQL share."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 
 class EventKey(NamedTuple):
@@ -11,8 +12,7 @@ class EventKey(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One raw record that would speak for its event."""
 
     key: EventKey
@@ -23,8 +23,7 @@ class Claim:
     """SHA-256 of the canonical bytes sent; of Kafka sources alone, whose receipts need it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """The raw record that does speak for it."""
 
     partition: int
@@ -33,8 +32,7 @@ class Holder:
     sourcedigest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(msgspec.Struct, frozen=True):
     """A signed receipt and the time it names, in milliseconds."""
 
     value: bytes

@@ -6,9 +6,9 @@ duplicate, so nothing is lost and nothing counts twice.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from balance_chain.core.topics import RAW
@@ -20,8 +20,7 @@ BATCH_BYTES: Final = 1024 * 1024
 REQUEST_BYTES: Final = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class RawOut:
+class RawOut(msgspec.Struct, frozen=True):
     """One record for raw."""
 
     key: bytes

@@ -7,7 +7,7 @@ the reject: what is accepted now is another record, with a reject before it that
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -162,7 +162,7 @@ def checked(rules: Normaliser, record: RawRecord) -> Draft:
     """The record as it would be accepted now, on its right partition; `NotSent` says why it would not be."""
     outcome = rules.read(record)
     if isinstance(outcome, Reject) and outcome.partition is not None:
-        outcome = rules.read(replace(record, partition=outcome.partition))
+        outcome = rules.read(msgspec.structs.replace(record, partition=outcome.partition))
     if isinstance(outcome, Draft):
         return outcome
     reason = outcome.reason if isinstance(outcome, Reject) else Reason.TYPE_UNKNOWN

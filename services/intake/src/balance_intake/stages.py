@@ -1,7 +1,6 @@
 """What a raw record is on its way through the normaliser: a draft, a reject or a tick, then one record of events."""
 
-from dataclasses import dataclass
-
+import msgspec
 from balance_chain.core.privacy import RegistryRef
 from balance_chain.core.rejects import Reason
 
@@ -9,8 +8,7 @@ from balance_intake.checks import Checked
 from balance_intake.model import EventKey
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(msgspec.Struct, frozen=True):
     """One record of `litigation.raw` as the broker has it."""
 
     partition: int
@@ -20,8 +18,7 @@ class RawRecord:
     headers: tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A valid event, before the batch's questions to PostgreSQL are answered."""
 
     record: RawRecord
@@ -39,8 +36,7 @@ class Draft:
         return EventKey(self.checked.event.source, self.checked.event.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True):
     """A refused record: what may be told of it."""
 
     record: RawRecord
@@ -53,15 +49,13 @@ class Reject:
     sequence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Time passed on an idle partition."""
 
     record: RawRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """One record for `litigation.events`."""
 
     key: bytes

@@ -7,8 +7,8 @@ decisions are core/tail.py; why they suffice is architecture.md, "How nothing is
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
@@ -26,8 +26,7 @@ CLOSE_SECONDS = 2.0
 Header = tuple[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class OutRecord:
+class OutRecord(msgspec.Struct, frozen=True):
     """One record to append."""
 
     key: bytes | None
