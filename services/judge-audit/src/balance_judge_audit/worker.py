@@ -7,7 +7,6 @@ reaches Faust: it is tried again until it is applied, while Faust keeps the memb
 """
 
 import asyncio
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -40,7 +39,6 @@ ACROSS_SECONDS: Final = 0.5
 WATCH_SECONDS: Final = 0.5
 FINISH_SECONDS: Final = 15.0
 GAP_READ_RECORDS: Final = 5000
-GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 T = TypeVar("T")
 AWAY: Final[tuple[type[Exception], ...]] = (KafkaUnavailable, *BROKEN)
@@ -54,7 +52,6 @@ async def run_worker(settings: WorkerSettings, service: Service, *, sends: bool 
     keeps to itself what it says.
     """
     book = load_book(settings)
-    spare_collections()
     pool = await connect(settings, settings.audit_schema)
     try:
         await _Worker(settings, service, book, pool, sends).run()
@@ -221,13 +218,6 @@ class _Worker:
         high = self._app.consumer.highwater(faust.types.TP(self._settings.topic(EVENTS), shard))
         if high is not None:
             self._health.behind(f"shard {shard}", max(0, int(high) - applied), self._settings.audit_behind_bound)
-
-
-def spare_collections() -> None:
-    """The cases in memory live long and have no cycles: looking through them again and again costs a tenth of all."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def parts(records: Mapping[int, Sequence[T]], most: int) -> Iterator[dict[int, list[T]]]:
