@@ -6,7 +6,7 @@ from balance_judge_audit import rulebook
 from balance_judge_audit.engine.book import RuleBook, compile_book
 
 SMALL: dict[str, dict[str, int]] = {
-    "R21": {"window": 14, "every": 7, "sample": 2, "far": 50, "alpha": 9_000_000},
+    "R21": {"window": 14, "every": 7, "sample": 2, "far": 50, "alpha": 1_000_000},
     "R22": {"window": 14, "every": 7, "sample": 2, "together": 2, "chance": 700_000, "alpha": 9_000_000},
     "R23": {"window": 14, "every": 7, "sample": 2, "together": 2, "chance": 500_000, "alpha": 1_000_000},
     "R30": {"cases": 3},
