@@ -22,7 +22,9 @@ from balance_judge_audit.engine.shard import Clocks, ShardEngine
 from balance_judge_audit.errors import Fenced
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.life.policy import load_policy, policy_file
+from balance_judge_audit.loading import projections
 from balance_judge_audit.places import PlaceFinder
+from balance_judge_audit.settings import WorkerSettings
 from balance_judge_audit.worker import parts
 from support.auditlog import DAY, HOUR, Log
 from support.processes import Processes, Running
@@ -227,7 +229,10 @@ async def test_a_worker_whose_cases_are_stale_is_refused_and_changes_nothing(
     await migrate(pool, "balance_judge_audit", "audit")
     book, places = rulebook.load(data_dir("rules")), PlaceFinder(Courts.load(data_dir("catalogue")))
     life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
-    zombie, successor = (Applier(pool, book, places, Clocks(60_000, 60_000), life, 2, 100) for _ in range(2))
+    zombie, successor = (
+        Applier(pool, book, places, Clocks(60_000, 60_000), life, projections(WorkerSettings()), 2, 100)
+        for _ in range(2)
+    )
     first, second, third = ([*log.reassigned(0, 1), *log.reassigned(1, 2)] for _ in range(3))
 
     def carried(values: list[tuple[int, bytes]], start: int) -> dict[int, list[Record]]:
@@ -271,7 +276,7 @@ async def test_a_record_on_which_the_engine_fails_is_passed_over_alone_and_a_lat
     book = rulebook.load(data_dir("rules"))
     places = PlaceFinder(Courts.load(data_dir("catalogue")))
     life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
-    applier = Applier(pool, book, places, Clocks(60_000, 60_000), life, 1, 100)
+    applier = Applier(pool, book, places, Clocks(60_000, 60_000), life, projections(WorkerSettings()), 1, 100)
     good, bad = log.reassigned(0, 1), log.event(0, "judge.reassigned", {"reason": "poison"})
     records = [Record(offset, value) for offset, (_, value) in enumerate([good[0], bad, good[1]])]
     honest = ShardEngine.apply

@@ -23,7 +23,7 @@ from support.waiting import wait_until
 
 SOURCE = "urn:balance-demo:judge-audit"
 TOKEN = "a-token-for-the-test"
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`balance-judge-audit worker | shadow | api | migrate`: the entry points of the service."""
+"""`balance-judge-audit worker | shadow | send | resend | api | migrate`: the entry points of the service."""
 
 import argparse
 import asyncio
@@ -8,7 +8,7 @@ from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.health import serve_app
 from balance_chain.runtime.service import Service, run
 
-from balance_judge_audit.settings import ApiSettings, AuditSettings, ShadowSettings, WorkerSettings
+from balance_judge_audit.settings import ApiSettings, AuditSettings, SenderSettings, ShadowSettings, WorkerSettings
 
 PACKAGE = "balance_judge_audit"
 
@@ -19,13 +19,23 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("worker", help="apply the rule book to the sealed stream")
     commands.add_parser("shadow", help="apply the rules on trial beside it; nothing of theirs is published")
+    commands.add_parser("send", help="send alerts out to webhooks and Alertmanager")
+    resend = commands.add_parser("resend", help="try deliveries that were given up once more")
+    resend.add_argument("target", nargs="?", help="of this target alone")
     commands.add_parser("api", help="serve alerts, the rule book, the stream and the page")
     commands.add_parser("migrate", help="bring the database schema up to date, then end")
-    command = parser.parse_args().command
+    arguments = parser.parse_args()
+    command = arguments.command
     if command == "worker":
         sys.exit(_worker())
     if command == "shadow":
         sys.exit(_shadow())
+    if command == "send":
+        sys.exit(_send())
+    if command == "resend":
+        count = asyncio.run(_resend(AuditSettings(), arguments.target))
+        sys.stdout.write(f"{count} deliveries are tried again\n")
+        return
     if command == "api":
         sys.exit(_api())
     asyncio.run(_migrate(AuditSettings()))
@@ -52,6 +62,28 @@ def _shadow() -> int:
         await run_shadow(settings, service)
 
     return run("judge-audit-shadow", settings, work)
+
+
+def _send() -> int:
+    from balance_judge_audit.sending.sender import run_sender
+
+    settings = SenderSettings()
+
+    async def work(service: Service) -> None:
+        await _migrate(settings)
+        await run_sender(settings, service)
+
+    return run("judge-audit-sender", settings, work)
+
+
+async def _resend(settings: AuditSettings, target: str | None) -> int:
+    from balance_judge_audit import repository_sending
+
+    pool = await connect(settings, settings.audit_schema, size=1)
+    try:
+        return await repository_sending.again(pool, target)
+    finally:
+        await pool.close()
 
 
 def _api() -> int:

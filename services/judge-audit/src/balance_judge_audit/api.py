@@ -26,11 +26,13 @@ from balance_judge_audit import page, queries
 from balance_judge_audit.backtest.api import add_backtest
 from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.statement import statement_of
-from balance_judge_audit.loading import load_book, load_trial
+from balance_judge_audit.flowpages import add_flow
+from balance_judge_audit.loading import load_book, load_phases, load_trial
 from balance_judge_audit.places import PlaceFinder, rule_at
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.rulepages import add_rule_pages
+from balance_judge_audit.sending.status import add_sending
 from balance_judge_audit.settings import ApiSettings
 
 STREAM_BATCH: Final = 100
@@ -238,6 +240,8 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         return EventSourceResponse(events(), ping=PING_SECONDS)
 
     page.add_pages(app, book, pool, settings)
+    add_sending(app, pool)
+    add_flow(app, load_phases(settings), pool)
     add_rule_pages(app, book, trial, pool, settings)
     return app
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from balance_chain.core.canonical import NotCanonical, decode_event
+from balance_chain.core.counting import EventCounter
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.times import parse_ms
 from balance_chain.runtime.killpoints import hit
@@ -25,7 +26,7 @@ from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import GapEngine
 from balance_judge_audit.engine.shard import Applied, Clocks, Incoming, Places, ShardEngine, ShardState, courts_declared
 from balance_judge_audit.life.keeper import LifeKeeper
-from balance_judge_audit.projecting import project
+from balance_judge_audit.projecting import Projections
 from balance_judge_audit.repository import Connection, Pool, Unreadable
 
 SILENT_SECONDS: Final = 5.0
@@ -55,6 +56,8 @@ class _Part:
     after: int
     incoming: list[Incoming]
     unreadable: list[Unreadable]
+    counter: EventCounter
+    """The shard's place in the rule of counting before it."""
     cases: dict[str, CaseState] = field(default_factory=dict)
     result: Applied = field(default_factory=Applied)
 
@@ -83,6 +86,7 @@ class Applier:
         places: Places,
         clocks: Clocks,
         life: LifeKeeper,
+        projections: Projections,
         partitions: int,
         cached_cases: int,
     ) -> None:
@@ -90,6 +94,7 @@ class Applier:
         self._book = book
         self._clocks = clocks
         self._life = life
+        self._projections = projections
         self._engine = ShardEngine(book, places, clocks)
         self._partitions = partitions
         self._cached = cached_cases
@@ -109,6 +114,7 @@ class Applier:
         """Drops everything held in memory: it is read from the database again."""
         self._states.clear()
         self._cases.clear()
+        self._projections.forget()
 
     async def apply(self, carried: Mapping[int, Sequence[Record]]) -> None:
         """Applies records that follow on their shards' positions without a gap; those before them are skipped.
@@ -144,10 +150,7 @@ class Applier:
             await self._transaction({shard: [record]}, skip=str(error))
 
     async def _transaction(self, carried: Mapping[int, Sequence[Record]], skip: str | None) -> None:
-        parts = [
-            _Part(self._states[shard], self._states[shard].applied, records[-1].offset + 1, *_decode(records, skip))
-            for shard, records in carried.items()
-        ]
+        parts = [_part(self._states[shard], records, skip) for shard, records in carried.items()]
         async with self._pool.acquire() as connection, connection.transaction():
             await repository.bound(connection, SILENT_SECONDS)
             await self._load(connection, parts)
@@ -160,13 +163,15 @@ class Applier:
                 shard = part.state.shard
                 if part.result.declared:
                     await repository_calendar.save_calendars(connection, shard, part.state.calendars)
-                await project(connection, shard, part.incoming)
                 await repository.hold(connection, shard, part.before, part.result.held)
                 await repository.hold_across(connection, shard, part.before, part.result.across)
                 await repository.note_unreadable(connection, shard, part.unreadable)
             revisions = [each for part in parts for each in part.result.revisions]
             await repository.say(connection, revisions)
             await self._life.take(connection, [each for part in parts for each in part.result.noted], revisions)
+            await self._projections.take(
+                connection, [(part.state.shard, part.counter, part.incoming) for part in parts]
+            )
             hit("audit-before-commit")
         hit("audit-after-commit")
         for part in parts:
@@ -251,6 +256,11 @@ class Applier:
         await repository.drop_across(connection, sorted(loaded - states.keys()))
         await repository.save_across(connection, {key: (each, engine.wake(key, each)) for key, each in states.items()})
         return revisions
+
+
+def _part(state: ShardState, records: Sequence[Record], skip: str | None) -> _Part:
+    counter = EventCounter(state.counter.rawgen, state.counter.rawpos)
+    return _Part(state, state.applied, records[-1].offset + 1, *_decode(records, skip), counter)
 
 
 def _decode(records: Sequence[Record], skip: str | None) -> tuple[list[Incoming], list[Unreadable]]:

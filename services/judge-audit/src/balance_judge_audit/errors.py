@@ -5,6 +5,8 @@ BalanceError
 ├── WorkerCrashed     Faust gave up: end, and let the supervisor start anew
 ├── HistoryUnreadable the log or an archive does not give its records from the beginning
 ├── NoSuchRule        the rule that was asked for is not there
+├── PhasesWrong       flow.yaml cannot mean anything
+├── SendingWrong      sending.yaml cannot mean anything, or a secret cannot be read
 └── engine.conditions.RuleError   a rule that cannot mean anything
 rulebook.RuleFileError            a rule file, by file and key
 """
@@ -26,3 +28,11 @@ class HistoryUnreadable(BalanceError):
 
 class NoSuchRule(BalanceError):
     """The rule that was asked for is not where it was looked for."""
+
+
+class PhasesWrong(BalanceError):
+    """The phases of a case are not well written."""
+
+
+class SendingWrong(BalanceError):
+    """Where alerts are sent is not well written."""

@@ -8,9 +8,11 @@ from balance_chain.core.data import data_dir
 from balance_judge_audit import rulebook
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.shard import Clocks, Places
+from balance_judge_audit.flow import FILE, Flow, load_flow
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.life.policy import load_policy, policy_file
-from balance_judge_audit.settings import AuditSettings
+from balance_judge_audit.projecting import Projections
+from balance_judge_audit.settings import AuditSettings, WorkerSettings
 
 
 def load_book(settings: AuditSettings) -> RuleBook:
@@ -38,3 +40,14 @@ def life_keeper(settings: AuditSettings, places: Places) -> LifeKeeper:
 def clocks(settings: AuditSettings) -> Clocks:
     """Grace and lateness as the engine counts them."""
     return Clocks(int(settings.grace_seconds * 1000), int(settings.lateness_seconds * 1000))
+
+
+def load_phases(settings: AuditSettings) -> Flow:
+    """The phases in which cases wait: of the rule book's directory, else those that are installed."""
+    own = settings.rules
+    return load_flow(own if own is not None and (own / FILE).is_file() else data_dir("rules"))
+
+
+def projections(settings: WorkerSettings) -> Projections:
+    """What is kept beside alerts."""
+    return Projections(load_phases(settings), settings.audit_case_cache)

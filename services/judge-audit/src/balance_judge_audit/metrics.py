@@ -20,3 +20,7 @@ GAP_RECORDS: Final = Counter(
 OUTBOX: Final = Gauge("balance_audit_outbox_records", "Revisions still to be sent", ["channel"])
 REFUSED: Final = Counter("balance_audit_refused_total", "Alerts that the gateway refused for good")
 LEDGER_TIME: Final = Gauge("balance_audit_ledger_time_seconds", "Ledger time of a shard, seconds since 1970", ["shard"])
+DELIVERIES: Final = Counter(
+    "balance_audit_deliveries_total", "Attempts to send an alert out, by how they ended", ["target", "outcome"]
+)
+SENDING: Final = Gauge("balance_audit_sending_records", "Deliveries that wait, or were given up", ["target", "state"])

@@ -3,19 +3,71 @@ made again by a rebuild.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
-from balance_judge_audit import repository_rules
+from balance_chain.core.counting import EventCounter
+
+from balance_judge_audit import repository_flow, repository_rules
 from balance_judge_audit.engine.shard import Incoming
+from balance_judge_audit.flow import CaseFlow, Flow, Span
 from balance_judge_audit.repository import Connection
 from balance_judge_audit.rulechanges import RULE_CHANGED, Change
 
 
-async def project(connection: Connection, shard: int, batch: Iterable[Incoming]) -> None:
-    """Keeps what the batch says. What was said twice by mistake is kept once."""
-    found = (_change(shard, each) for each in batch if each.event.type == RULE_CHANGED)
-    if changes := [each for each in found if each is not None]:
-        await repository_rules.note_changes(connection, changes)
+class Projections:
+    """Where cases wait, and how the rule book changed. What is kept in memory is true as long as nobody else moves the
+    shards; `forget` when somebody did, or a transaction failed.
+    """
+
+    def __init__(self, flow: Flow, cached_cases: int) -> None:
+        self._flow = flow
+        self._cached = cached_cases
+        self._cases: OrderedDict[str, CaseFlow] = OrderedDict()
+
+    async def take(
+        self, connection: Connection, batches: Iterable[tuple[int, EventCounter, Sequence[Incoming]]]
+    ) -> None:
+        """Keeps what batches of shards say, each with the shard's place in the rule of counting until then."""
+        counted: list[Incoming] = []
+        changes: list[Change] = []
+        for shard, before, batch in batches:
+            counter = EventCounter(before.rawgen, before.rawpos)
+            own = [each for each in batch if counter.counts(each.event.rawgen, each.event.rawpos)]
+            found = (_change(shard, each) for each in own if each.event.type == RULE_CHANGED)
+            changes += [each for each in found if each is not None]
+            counted += own
+        if changes:
+            await repository_rules.note_changes(connection, changes)
+        await self._take_flow(connection, counted)
+
+    def forget(self) -> None:
+        """Drops what is in memory."""
+        self._cases.clear()
+
+    async def _take_flow(self, connection: Connection, batch: Sequence[Incoming]) -> None:
+        types = self._flow.types
+        events = [
+            (each.event.caseid, each.event)
+            for each in batch
+            if each.event.type in types and each.event.caseid is not None
+        ]
+        touched = {caseid for caseid, _ in events}
+        if not touched:
+            return
+        if unknown := sorted(touched - self._cases.keys()):
+            self._cases.update(await repository_flow.load(connection, unknown))
+        changed: dict[tuple[str, str, int], Span] = {}
+        for caseid, event in events:
+            state = self._cases.get(caseid)
+            if state is None:
+                state = self._cases[caseid] = CaseFlow()
+            self._flow.apply(state, event, changed)
+        await repository_flow.save(connection, {name: self._cases[name] for name in touched}, changed.values())
+        for name in touched:
+            self._cases.move_to_end(name)
+        while len(self._cases) > self._cached:
+            self._cases.popitem(last=False)
 
 
 def _change(shard: int, incoming: Incoming) -> Change | None:

@@ -24,7 +24,7 @@ from balance_chain.runtime.rebuild import (
 )
 
 from balance_judge_audit.applier import Applier, Record
-from balance_judge_audit.loading import clocks, life_keeper, load_book
+from balance_judge_audit.loading import clocks, life_keeper, load_book, projections
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Connection, Pool
 from balance_judge_audit.settings import WorkerSettings
@@ -40,6 +40,8 @@ TABLES: Final = (
     "alert_act",
     "alert_life",
     "rule_change",
+    "flow_case",
+    "flow_span",
 )
 READ_SECONDS: Final = 0.5
 
@@ -61,6 +63,8 @@ _CARRY_OVER: Final = (
     "UPDATE outbox b SET number = r.number FROM alert_revision r WHERE r.id = b.id AND r.revision = b.revision",
     "INSERT INTO outbox SELECT * FROM {old}.outbox",
     "INSERT INTO undeliverable SELECT * FROM {old}.undeliverable",
+    "INSERT INTO sending_cursor SELECT * FROM {old}.sending_cursor",
+    "INSERT INTO delivery SELECT * FROM {old}.delivery",
     "INSERT INTO action SELECT * FROM {old}.action",
     "SELECT setval(pg_get_serial_sequence('action', 'number'), (SELECT coalesce(max(number), 1) FROM action))",
     "INSERT INTO session SELECT * FROM {old}.session",
@@ -116,9 +120,8 @@ class _Builder:
         self._show = show
         book, places = load_book(settings), PlaceFinder(Courts.load(data_dir("catalogue")))
         life = life_keeper(settings, places)
-        self._applier = Applier(
-            pool, book, places, clocks(settings), life, settings.partitions, settings.audit_case_cache
-        )
+        cache, more = settings.audit_case_cache, projections(settings)
+        self._applier = Applier(pool, book, places, clocks(settings), life, more, settings.partitions, cache)
         self._own = f'"source":"{settings.audit_source}"'.encode()
         self._sequence = 0
         self.records = 0

@@ -134,6 +134,11 @@ async def load_cases(
     return {row["caseid"]: _case.decode(row["state"]) for row in rows}, due
 
 
+def case_of(stored: bytes) -> CaseState:
+    """A case's state as it is kept in `case_state`."""
+    return _case.decode(stored)
+
+
 async def save_cases(connection: Connection, changed: Mapping[str, tuple[int, CaseState]], grace_ms: int) -> None:
     """Writes back the cases that changed, each with its shard."""
     names = sorted(changed)

@@ -103,11 +103,15 @@ def load_one(path: Path, schema_from: Path, types: dict[str, dict[str, Any]]) ->
 
 
 def fingerprints(directory: Path) -> dict[str, Version]:
-    """Each rule of a directory by its version and the SHA-256 of its file."""
+    """Each rule and policy of a directory by its version and the SHA-256 of its file."""
     found: dict[str, Version] = {}
     for path in rule_files(directory):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         found[path.stem] = Version(str(read_yaml(path)["version"]), digest)
+    for path in policy_files(directory):
+        # A policy states no version of its own: it is known by its file.
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[f"policy.{path.stem}"[:40]] = Version(digest[:12], digest)
     return found
 
 

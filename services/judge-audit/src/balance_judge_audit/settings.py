@@ -67,6 +67,21 @@ class ShadowSettings(WorkerSettings):
     health_port: int = Field(8089, ge=0, description="Port of /livez, /readyz and /metrics.")
 
 
+class SenderSettings(AuditSettings):
+    """Settings of `balance-judge-audit send`."""
+
+    health_port: int = Field(8090, ge=0, description="Port of /livez, /readyz and /metrics.")
+    sending: Path = Field(Path("sending.yaml"), description="Targets and routes of alerts that are sent out.")
+    sending_link: str = Field("http://127.0.0.1:8083", description="Address of the pages, as receivers reach them.")
+    sending_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one answer of a receiver.")
+    sending_attempts: int = Field(15, ge=1, description="Attempts after which a delivery is given up.")
+    sending_retry_seconds: float = Field(5.0, gt=0, description="Wait before the second attempt; then twice as long.")
+    sending_wait_seconds: float = Field(3600.0, gt=0, description="Longest wait before another attempt.")
+    sending_refresh_seconds: float = Field(
+        120.0, gt=0, description="How often Alertmanager is told again what stands; after three times it is over."
+    )
+
+
 class ApiSettings(AuditSettings):
     """Settings of `balance-judge-audit api`."""
 

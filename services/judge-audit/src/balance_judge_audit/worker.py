@@ -27,7 +27,7 @@ from balance_judge_audit.applier import Applier, Record
 from balance_judge_audit.carrier import Fetched, application
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.errors import Fenced, WorkerCrashed
-from balance_judge_audit.loading import clocks, life_keeper, load_book
+from balance_judge_audit.loading import clocks, life_keeper, load_book, projections
 from balance_judge_audit.outbox import drain
 from balance_judge_audit.places import PlaceFinder
 from balance_judge_audit.repository import Pool
@@ -73,6 +73,7 @@ class _Worker:
             places,
             clocks(settings),
             life_keeper(settings, places),
+            projections(settings),
             settings.partitions,
             settings.audit_case_cache,
         )

@@ -89,6 +89,7 @@ class Deadline(Clause, frozen=True, kw_only=True):
     suspended_by: tuple[Suspension, ...] = ()
     rebased_by: tuple[Rebase, ...] = ()
     warn_before: str | None = None
+    warns: Literal["judge"] | None = None
     restart: bool = False
     minimum: bool = False
     amount: str | None = None
