@@ -148,7 +148,7 @@ async def test_a_crash_between_the_answer_and_its_record_sends_the_same_event_ag
 async def test_what_the_gateway_refuses_for_good_is_kept_and_its_number_used_again(
     topics: CommonSettings, gateway: str, pool: asyncpg.Pool
 ) -> None:
-    await say(pool, revision(1, subject="3827、3828号"), revision(1))
+    await say(pool, revision(1, subject="us-nowhere/15-1"), revision(1))
     sender = GatewaySender(settings_of(topics, gateway), pool)
     while await sender.step():
         pass

@@ -220,6 +220,8 @@ def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) 
     folder = Folder(settings.keys.parent)
     policy: dict[str, object] = {}
     witness: list[Process] = []
+    people = settings.sources.with_name("people.yaml")
+    acting: dict[str, object] = {"people": people, "open_reading": 1} if people.is_file() else {}
     if options.witness_port is not None:
         policy["witness_policy"] = policy_file(folder)
         argv = script_argv("balance-verifier", "witness", "--config", str(configuration_file(folder)))
@@ -262,7 +264,7 @@ def services(settings: CommonSettings, options: StackOptions, *, genesis: bool) 
         ),
         process(
             "judge-audit-api", "balance-judge-audit", "api", ports.judge_audit_api,
-            port=ports.judge_audit_api, grace_seconds=options.grace_seconds,
+            port=ports.judge_audit_api, grace_seconds=options.grace_seconds, **acting,
         ),
         *witness,
     )  # fmt: skip

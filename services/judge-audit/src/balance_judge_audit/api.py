@@ -19,111 +19,41 @@ from balance_chain.runtime.service import pause
 from balance_chain.web.app import create_app
 from balance_chain.web.problems import FieldError, ProblemError
 from fastapi import FastAPI, Header, Path, Query, Request
-from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from balance_judge_audit import page, queries
 from balance_judge_audit.backtest.api import add_backtest
+from balance_judge_audit.engine.escalation import LEVELS
+from balance_judge_audit.engine.life import Stage
 from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.statement import statement_of
+from balance_judge_audit.explaining import Explainer
 from balance_judge_audit.flowpages import add_flow
+from balance_judge_audit.life.access import Access
+from balance_judge_audit.life.acting import Acting
+from balance_judge_audit.life.lives import Lives
+from balance_judge_audit.life.pages import AlertPages
+from balance_judge_audit.life.policy import load_policy, policy_file
+from balance_judge_audit.life.routes import add_actions
 from balance_judge_audit.loading import load_book, load_phases, load_trial
 from balance_judge_audit.places import PlaceFinder, rule_at
 from balance_judge_audit.queries import AlertFilter, StoredRevision
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.rulepages import add_rule_pages
+from balance_judge_audit.schemas import Alert, AlertDetail, AlertPage, Revision, ShardStatus, Status
 from balance_judge_audit.sending.status import add_sending
 from balance_judge_audit.settings import ApiSettings
+from balance_judge_audit.wallclock import now_ms
 
+Level = Literal["monitor", "supervisor", "presiding"]
 STREAM_BATCH: Final = 100
 PING_SECONDS: Final = 15
 SUMMARY: Final = "Alerts flag anomalies of process. An alert is no legal opinion and says nothing of anybody's fault."
 
 
-class Trigger(BaseModel):
-    """An event that an alert rests on."""
-
-    role: str
-    source: str
-    id: str
-    type: str
-    time: str
-    leaf: str
-    offset: int
-    shard: int
-
-
-class Revision(BaseModel):
-    """One numbered statement about an alert; `judged` is ledger time."""
-
-    id: str
-    revision: int
-    rule: str
-    version: str
-    severity: str
-    state: str
-    subject: str
-    start: str
-    courtcode: str | None = None
-    shard: int
-    judged: str
-    triggers: list[Trigger]
-    numbers: dict[str, str | int]
-
-
-class Alert(Revision):
-    """The last revision of an alert, and when it was first raised."""
-
-    raised: str
-
-
-class AlertPage(BaseModel):
-    """Alerts, the latest first; `next` continues the list."""
-
-    alerts: list[Alert]
-    next: str | None
-
-
-class AlertDetail(BaseModel):
-    """An alert with everything that was said about it."""
-
-    alert: Alert
-    revisions: list[Revision]
-    rule: dict[str, Any] | None
-    statement: dict[str, str] | None
-    """Of a statistical rule, by language: compared with whom, how far, how likely by chance."""
-
-
-class ShardStatus(BaseModel):
-    """How far one shard is applied."""
-
-    shard: int
-    applied: int
-    ledger_time: str
-
-
-class Status(BaseModel):
-    """How far everything is. `settled`: nothing that is known is still to be judged or sent, apart from due
-    days ahead.
-    """
-
-    shards: list[ShardStatus]
-    timers: int
-    settling: int
-    gaps: int
-    held: int
-    unsent: int
-    unsent_events: int
-    unreadable: int
-    undeliverable: int
-    alerts: dict[str, dict[str, int]]
-    settled: bool
-
-
 def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> FastAPI:
     """The application; `stop` ends open streams."""
     book = load_book(settings)
-    places = PlaceFinder(Courts.load(data_dir("catalogue")))
     trial = load_trial(settings)
     shared: dict[str, Pool] = {}
 
@@ -131,6 +61,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         shared["pool"] = await connect(settings, settings.audit_schema)
         health.add_check("database", lambda: database_problems(shared["pool"]))
+        await access.announce(now_ms())
         try:
             yield
         finally:
@@ -143,12 +74,23 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
     def pool() -> Pool:
         return shared["pool"]
 
+    places = PlaceFinder(Courts.load(data_dir("catalogue")))
+    access = Access(settings, pool)
+    acting = Acting(access, load_policy(policy_file(settings.rules)), places, settings.audit_source)
+    lives = Lives(settings, access, acting, pool)
+    explainer = Explainer(book, places, settings.verifier_url)
+
     @app.get("/v1/alerts")
     async def list_alerts(
+        request: Request,
         rule: Annotated[list[str] | None, Query(description="Rules, e.g. R01.")] = None,
         severity: Annotated[list[Literal["L", "M", "H", "C"]] | None, Query()] = None,
         court: Annotated[str | None, Query(description="Code of the court.")] = None,
         state: Annotated[Literal["open", "cured"] | None, Query()] = None,
+        stage: Annotated[list[Stage] | None, Query(description="Where its life stands, e.g. raised.")] = None,
+        level: Annotated[
+            Literal["monitor", "supervisor", "presiding"] | None, Query(description="Whose turn it is.")
+        ] = None,
         subject: Annotated[str | None, Query(description="Case, or URI of a source.")] = None,
         since: Annotated[datetime | None, Query(description="Raised at or after, with offset.")] = None,
         until: Annotated[datetime | None, Query(description="Raised before, with offset.")] = None,
@@ -166,6 +108,9 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
             since=_ms(since, "since"),
             until=_ms(until, "until"),
             before=_cursor(cursor),
+            stages=stage,
+            level=None if level is None else LEVELS.index(level),
+            scope=await access.reader(request),
         )
         most = limit or settings.page_size
         found = await queries.alerts(pool(), wanted, most + 1)
@@ -173,18 +118,26 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         return AlertPage(alerts=[_alert(each) for each in found[:most]], next=more)
 
     @app.get("/v1/alerts/{alert_id}")
-    async def one_alert(alert_id: Annotated[str, Path()]) -> AlertDetail:
-        """One alert with its revisions, the events that it rests on, and its rule."""
-        found = await queries.alert(pool(), alert_id)
+    async def one_alert(request: Request, alert_id: Annotated[str, Path()]) -> AlertDetail:
+        """One alert with its revisions, the events that it rests on, its rule, how it was counted, and its life."""
+        person = await access.person(request)
+        found = await queries.alert(pool(), alert_id, await access.scope(person))
         if found is None:
             raise ProblemError(404, "No such alert", "GET /v1/alerts lists them.")
-        said = [Revision.model_validate_json(each.body) for each in await queries.revisions(pool(), alert_id)]
+        bodies = [each.body for each in await queries.revisions(pool(), alert_id)]
+        said = [Revision.model_validate_json(each) for each in bodies]
         alert = _alert(found)
         rule = rule_at(book, places, alert.rule, alert.courtcode, alert.subject)
-        statement = statement_of(rule, [each.numbers for each in said])
-        shown = None if rule is None else _rule(rule)
-        return AlertDetail(alert=alert, revisions=said, rule=shown, statement=statement)
+        return AlertDetail(
+            alert=alert,
+            revisions=said,
+            rule=None if rule is None else _rule(rule),
+            statement=statement_of(rule, [each.numbers for each in said]),
+            explanation=explainer.explain(bodies),
+            life=await lives.answer(alert_id, person),
+        )
 
+    add_actions(app, acting, access, pool, settings.audit_source)
     jobs = add_backtest(app, settings)
 
     @app.get("/v1/rules")
@@ -225,12 +178,13 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         after: Annotated[int | None, Query(ge=0, description="The same, for a client that cannot set headers.")] = None,
     ) -> EventSourceResponse:
         """Every revision as it is said, as server-sent events `alert`; from now on, or after `Last-Event-ID`."""
+        scope = await access.reader(request)
         start = _cursor(last_event_id) if last_event_id else after
 
         async def events() -> AsyncIterator[ServerSentEvent]:
             number = await queries.last_number(pool()) if start is None else start
             while not stop.is_set() and not await request.is_disconnected():
-                found = await queries.revisions_after(pool(), number, STREAM_BATCH)
+                found = await queries.revisions_after(pool(), number, STREAM_BATCH, scope)
                 for each in found:
                     number = each.number
                     yield ServerSentEvent(data=_public(each.body), event="alert", id=str(number))
@@ -239,7 +193,8 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
 
         return EventSourceResponse(events(), ping=PING_SECONDS)
 
-    page.add_pages(app, book, pool, settings)
+    page.add_pages(app, book, pool, access)
+    AlertPages(settings, access, acting, lives, explainer, pool).add(app)
     add_sending(app, pool)
     add_flow(app, load_phases(settings), pool)
     add_rule_pages(app, book, trial, pool, settings)
@@ -247,7 +202,9 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
 
 
 def _alert(stored: StoredRevision) -> Alert:
-    return Alert.model_validate({**json.loads(stored.body), "raised": format_ms(stored.raised)})
+    level = None if stored.level is None else LEVELS[stored.level]
+    more = {"raised": format_ms(stored.raised), "stage": stored.stage, "level": level}
+    return Alert.model_validate({**json.loads(stored.body), **more})
 
 
 def _public(body: str) -> str:

@@ -25,9 +25,11 @@ from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.telemetry import TRACEPARENT
 
-from balance_judge_audit import metrics, repository, rulebook
+from balance_judge_audit import metrics, repository, repository_life, rulebook
+from balance_judge_audit.chainsubject import chain_subject
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.repository import Outgoing, Pool
+from balance_judge_audit.repository_life import Waiting
 from balance_judge_audit.ruleannouncer import RuleAnnouncer
 from balance_judge_audit.settings import WorkerSettings
 
@@ -160,21 +162,45 @@ class GatewaySender:
             await repository.bound(connection, 2 * self._settings.gateway_timeout_seconds)
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", repository.GATEWAY_LOCK):
                 return 0
+            number = await repository.own_sequence(connection)
+            # People wait for what they have done to be sealed; an alert that waits a moment longer harms nobody.
+            action = await repository_life.next_action(connection)
+            if action is not None:
+                answer = await self._post({**action.event, "sequence": str(number)}, token, None)
+                await self._settle_action(connection, action, number, answer)
+                return 1
             items = await repository.outgoing(connection, "gateway", 1)
             if not items:
                 return 0
-            number = await repository.own_sequence(connection)
-            answer = await self._client.post(
-                self._settings.gateway_url.rstrip("/") + "/v1/events",
-                content=msgspec.json.encode(raised(items[0], self._settings.audit_source, number)),
-                headers={
-                    "content-type": MEDIA_TYPE,
-                    "authorization": f"Bearer {token}",
-                    **({TRACEPARENT: items[0].traceparent} if items[0].traceparent else {}),
-                },
-            )
+            event = raised(items[0], self._settings.audit_source, number)
+            answer = await self._post(event, token, items[0].traceparent)
             await self._settle(connection, items[0], number, answer)
         return 1
+
+    async def _post(self, event: dict[str, Any], token: str, traceparent: str | None) -> httpx.Response:
+        return await self._client.post(
+            self._settings.gateway_url.rstrip("/") + "/v1/events",
+            content=msgspec.json.encode(event),
+            headers={
+                "content-type": MEDIA_TYPE,
+                "authorization": f"Bearer {token}",
+                **({TRACEPARENT: traceparent} if traceparent else {}),
+            },
+        )
+
+    async def _settle_action(self, connection: Any, action: Waiting, number: int, answer: httpx.Response) -> None:
+        if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
+            receipt = answer.text if answer.is_success else None
+            await repository_life.settle_action(connection, action.event_id, "sent", receipt)
+            if answer.is_success:
+                await repository.use_sequence(connection, number)
+            return
+        if _for_good(answer):
+            metrics.REFUSED.inc()
+            _log.error("act_refused_by_gateway", id=action.event_id, status=answer.status_code)
+            await repository_life.settle_action(connection, action.event_id, "refused", answer.text[:2000])
+            return
+        answer.raise_for_status()
 
     async def _settle(self, connection: Any, item: Outgoing, number: int, answer: httpx.Response) -> None:
         if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
@@ -183,7 +209,7 @@ class GatewaySender:
             if answer.is_success:
                 await repository.use_sequence(connection, number)
             return
-        if REFUSED_FROM <= answer.status_code < REFUSED_TO and answer.status_code not in TRY_AGAIN:
+        if _for_good(answer):
             metrics.REFUSED.inc()
             _log.error("refused_by_gateway", id=item.id, revision=item.revision, status=answer.status_code)
             await repository.note_undeliverable(connection, item, answer.status_code, answer.text)
@@ -196,11 +222,13 @@ class GatewaySender:
         await self._client.aclose()
 
 
+def _for_good(answer: httpx.Response) -> bool:
+    return REFUSED_FROM <= answer.status_code < REFUSED_TO and answer.status_code not in TRY_AGAIN
+
+
 def raised(item: Outgoing, source: str, number: int) -> dict[str, Any]:
     """The event that says that an alert was raised or revised."""
     revision = _revision.decode(item.value)
-    # What concerns a source of events and no case has our own URI as its subject.
-    subject = revision.subject if revision.courtcode or not revision.subject.startswith("urn:") else source
     data: dict[str, Any] = {
         "alert_id": revision.id,
         "rule": revision.rule,
@@ -218,7 +246,7 @@ def raised(item: Outgoing, source: str, number: int) -> dict[str, Any]:
         "id": f"{revision.id}.{revision.revision}",
         "source": source,
         "type": "alert.raised",
-        "subject": subject,
+        "subject": chain_subject(revision.subject, source),
         "time": revision.judged,
         "recordedtime": revision.judged,
         "sequence": str(number),

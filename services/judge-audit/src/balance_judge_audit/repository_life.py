@@ -1,6 +1,7 @@
 """All SQL of the life of alerts in the worker's transactions: acts as they are sealed, and where each alert stands."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,14 @@ class Story:
     head: Head
     items: tuple[Occurrence | Act, ...]
     said: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event that people have asked for."""
+
+    event_id: str
+    event: dict[str, Any]
 
 
 async def note(connection: Connection, noted: Sequence[Noted], source: str) -> set[str]:
@@ -59,7 +68,8 @@ async def note(connection: Connection, noted: Sequence[Noted], source: str) -> s
         refused = each.type not in (ACTED, CLOSED, ROLE)
         # What is sealed is read from the log from now on: its words are not kept twice.
         await connection.execute(
-            "UPDATE action SET state = $2, answer = $3, event = NULL WHERE event_id = $1 AND state <> 'sealed'",
+            "UPDATE action SET state = $2, answer = coalesce($3, answer), event = NULL"
+            " WHERE event_id = $1 AND state <> 'sealed'",
             *(each.id, "refused" if refused else "sealed", each.content.get("reason") if refused else None),
         )
     return {each.content["alert_id"] for each in acts}
@@ -89,17 +99,26 @@ async def stories(connection: Connection, ids: Iterable[str]) -> dict[str, Story
         sorted({row["subject"] for row in heads}),
     )
     found: dict[str, Story] = {}
+    said, done = _by(revisions, "id"), _by(acts, "alert_id")
+    responsible = _by(judges, "caseid")
     for row in heads:
-        own = [each for each in revisions if each["id"] == row["id"]]
-        assigned = [(each["time"], each["ref"]) for each in judges if each["caseid"] == row["subject"]]
+        own = said[row["id"]]
+        assigned = [(each["time"], each["ref"]) for each in responsible[row["subject"]]]
         items: list[Occurrence | Act] = [_occurrence(each, row["subject"], assigned) for each in own]
-        items += [act_of(each) for each in acts if each["alert_id"] == row["id"]]
+        items += [act_of(each) for each in done[row["id"]]]
         last = own[-1]
         head = Head(
             *(row["id"], row["rule"], row["severity"], row["subject"], last["start"], row["courtcode"], last["shard"]),
             _triggers.decode(last["triggers"]),
         )
         found[row["id"]] = Story(head, tuple(items), tuple(row["said"]))
+    return found
+
+
+def _by(rows: Iterable[Mapping[str, Any]], name: str) -> defaultdict[str, list[Mapping[str, Any]]]:
+    found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row[name]].append(row)
     return found
 
 
@@ -130,6 +149,22 @@ def act_of(row: Mapping[str, Any]) -> Act:
     )
 
 
+async def next_action(connection: Connection) -> Waiting | None:
+    """The first thing that people have asked to be sealed."""
+    row = await connection.fetchrow(
+        "SELECT event_id, event FROM action WHERE state = 'pending' ORDER BY number LIMIT 1"
+    )
+    return None if row is None else Waiting(row["event_id"], json.loads(row["event"]))
+
+
+async def settle_action(connection: Connection, event_id: str, state: str, answer: str | None) -> None:
+    """What the gateway said to it; what was sealed meanwhile stays sealed."""
+    await connection.execute(
+        "UPDATE action SET state = CASE state WHEN 'pending' THEN $2 ELSE state END, answer = $3 WHERE event_id = $1",
+        *(event_id, state, answer),
+    )
+
+
 async def due(connection: Connection, before: int, most: int) -> list[str]:
     """Alerts of which there is something to say before this ledger time."""
     rows = await connection.fetch(
@@ -140,11 +175,13 @@ async def due(connection: Connection, before: int, most: int) -> list[str]:
 
 async def store(connection: Connection, lives: Mapping[str, tuple[Life, Sequence[int], int | None]]) -> None:
     """Writes where these alerts stand, what was said of their escalations, and when there is more."""
-    for id_, (life, said, wake) in sorted(lives.items()):
-        await connection.execute(
-            "INSERT INTO alert_life (alert_id, stage, level, assignee, subjects, said, wake)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7)"
-            " ON CONFLICT (alert_id) DO UPDATE SET stage = excluded.stage, level = excluded.level,"
-            " assignee = excluded.assignee, subjects = excluded.subjects, said = excluded.said, wake = excluded.wake",
-            *(id_, life.stage, life.level, life.assignee, sorted(life.subjects), list(said), wake),
-        )
+    await connection.executemany(
+        "INSERT INTO alert_life (alert_id, stage, level, assignee, subjects, said, wake)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " ON CONFLICT (alert_id) DO UPDATE SET stage = excluded.stage, level = excluded.level,"
+        " assignee = excluded.assignee, subjects = excluded.subjects, said = excluded.said, wake = excluded.wake",
+        [
+            (id_, life.stage, life.level, life.assignee, sorted(life.subjects), list(said), wake)
+            for id_, (life, said, wake) in sorted(lives.items())
+        ],
+    )

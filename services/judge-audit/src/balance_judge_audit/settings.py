@@ -88,6 +88,13 @@ class ApiSettings(AuditSettings):
     port: int = Field(8083, ge=0, description="Port of the API and the page.")
     page_size: int = Field(100, ge=1, le=1000, description="Alerts of one answer, where none is asked for.")
     verifier_url: str = Field("http://127.0.0.1:8082", description="Verifier that the page's links to events lead to.")
+    people: Path | None = Field(
+        None, description="File of those who act on alerts; none: everybody reads, nobody acts."
+    )
+    open_reading: bool = Field(
+        False, description="Whether alerts are shown without sign-in where there is a people file."
+    )
+    session_hours: float = Field(8.0, gt=0, description="How long a person stays signed in on the page, in hours.")
     stream_poll_seconds: float = Field(0.5, gt=0, description="How often the stream looks for new revisions.")
     backtest_seconds: float = Field(900.0, gt=0, description="Longest time for one back-test asked of the API.")
     backtest_memory_mib: int = Field(2048, ge=512, description="Most address space of its process, in MiB.")

@@ -15,6 +15,7 @@ from balance_chain.core.times import format_ms
 from balance_judge_audit.engine.alerts import Episode
 from balance_judge_audit.engine.clauses import agree, key_of, reasons
 from balance_judge_audit.engine.conditions import Parameters, RuleError
+from balance_judge_audit.engine.counting import intervals_text
 from balance_judge_audit.engine.facts import Fact, Value
 from balance_judge_audit.engine.lawtime import (
     Calendar,
@@ -59,6 +60,12 @@ class _Count:
     until: date | None = None
     until_from: date | None = None
     intervals: list[tuple[str | None, Interval]] = field(default_factory=list)
+
+    @property
+    def running(self) -> list[Interval]:
+        """The exclusions that count: a court that names a day knows of what came before."""
+        since = self.until_from
+        return [each for _, each in self.intervals if since is None or each.first > since]
 
 
 def compile_deadline(spec: Deadline, parameters: Parameters) -> Callable[[View], list[Episode]]:
@@ -125,6 +132,8 @@ class _Judge:
             numbers["calendar"] = "provisional"
         if count.until is not None:
             numbers["extended_until"] = count.until.isoformat()
+        if days := intervals_text(count.running):
+            numbers["excluded"] = days
         if self._spec.amount is not None and clock.parts:
             numbers["amount"] = _amount(self._spec, clock.start) or 0
             numbers["ended"] = sum(_amount(self._spec, each) or 0 for each in clock.parts)
@@ -181,12 +190,9 @@ class _Judge:
 
     def _last(self, count: _Count, calendar: Calendar) -> tuple[date | None, int]:
         """The last day as things stand and the days excluded; None while the clock is stopped."""
-        if count.until is not None and count.until_from is not None:
-            # The court knew of what came before when it named a day.
-            later = [each for _, each in count.intervals if each.first > count.until_from]
-            return subtract(count.until, later)
-        intervals = [each for _, each in count.intervals]
-        day, excluded = subtract(last_day(count.base, count.period, calendar, self._start_day), intervals)
+        if count.until is not None:
+            return subtract(count.until, count.running)
+        day, excluded = subtract(last_day(count.base, count.period, calendar, self._start_day), count.running)
         if day is not None and self._spec.roll:
             day = next_working_day(day, calendar)
         return day, excluded

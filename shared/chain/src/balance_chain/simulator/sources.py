@@ -149,7 +149,11 @@ _DEFINITIONS: Final = (
         ("*",),
     ),
     _Definition(
-        JUDGE_AUDIT, "审判监督引擎", "Judge-audit engine", _types("alert: raised closed", "rule: changed"), ("*",)
+        JUDGE_AUDIT,
+        "审判监督引擎",
+        "Judge-audit engine",
+        _types("alert: raised acted closed", "rule: changed", "role: changed"),
+        ("*",),
     ),
     _Definition(
         VISITOR,

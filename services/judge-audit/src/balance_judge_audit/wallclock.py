@@ -1,0 +1,8 @@
+"""The time of people: when somebody acts, for the event that says so. No rule reads it."""
+
+import time
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
