@@ -52,7 +52,7 @@ async def run_worker(settings: WorkerSettings, service: Service, *, sends: bool 
     keeps to itself what it says.
     """
     book = load_book(settings)
-    pool = await connect(settings, settings.audit_schema)
+    pool = await connect(settings, settings.audit_schema, by_key=True)
     try:
         await _Worker(settings, service, book, pool, sends).run()
     finally:
