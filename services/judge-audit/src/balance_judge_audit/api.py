@@ -29,6 +29,7 @@ from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.statement import statement_of
 from balance_judge_audit.explaining import Explainer
 from balance_judge_audit.flowpages import add_flow
+from balance_judge_audit.judges import JudgeDesk, add_judges
 from balance_judge_audit.life.access import Access
 from balance_judge_audit.life.acting import Acting
 from balance_judge_audit.life.lives import Lives
@@ -138,7 +139,7 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
         )
 
     add_actions(app, acting, access, pool, settings.audit_source)
-    jobs = add_backtest(app, settings)
+    jobs = add_backtest(app, access, settings)
 
     @app.get("/v1/rules")
     async def list_rules() -> list[dict[str, Any]]:
@@ -195,9 +196,10 @@ def build_app(settings: ApiSettings, health: Health, stop: asyncio.Event) -> Fas
 
     page.add_pages(app, book, pool, access)
     AlertPages(settings, access, acting, lives, explainer, pool).add(app)
-    add_sending(app, pool)
-    add_flow(app, load_phases(settings), pool)
-    add_rule_pages(app, book, trial, pool, settings)
+    add_judges(app, JudgeDesk(book, places, access, pool, settings), pool, settings, stop)
+    add_sending(app, access, pool)
+    add_flow(app, load_phases(settings), access, pool)
+    add_rule_pages(app, book, trial, access, pool, settings)
     return app
 
 

@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from balance_chain.core.times import format_ms
+from balance_chain.web.pages import language_of
 from balance_chain.web.problems import FieldError, ProblemError
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
 from balance_judge_audit import repository_flow
 from balance_judge_audit.engine.lawtime import DAY_MS
 from balance_judge_audit.flow import Flow
+from balance_judge_audit.life.access import Access
+from balance_judge_audit.queries import Scope
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.repository_flow import By, FlowFilter, Spread, Waiting
 from balance_judge_audit.site import SITE
@@ -90,20 +94,22 @@ class Chart:
     boxes: Sequence[Box]
 
 
-def add_flow(app: FastAPI, flow: Flow, pool: Callable[[], Pool]) -> None:
+def add_flow(app: FastAPI, flow: Flow, access: Access, pool: Callable[[], Pool]) -> None:
     """The API and the page."""
-    desk = _FlowDesk(flow, pool)
+    desk = _FlowDesk(flow, access, pool)
     app.get("/v1/flow")(desk.flow)
     app.get("/flow", include_in_schema=False, response_class=HTMLResponse)(desk.page)
 
 
 class _FlowDesk:
-    def __init__(self, flow: Flow, pool: Callable[[], Pool]) -> None:
+    def __init__(self, flow: Flow, access: Access, pool: Callable[[], Pool]) -> None:
         self._flow = flow
+        self._access = access
         self._pool = pool
 
     async def flow(
         self,
+        request: Request,
         court: Annotated[str | None, Query(max_length=200, description="Code of the court.")] = None,
         cause: Annotated[str | None, Query(max_length=200, description="Cause of action.")] = None,
         procedure: Annotated[str | None, Query(max_length=200, description="Procedure.")] = None,
@@ -116,10 +122,13 @@ class _FlowDesk:
         for name, text in words.items():
             if text is not None and "\0" in text:
                 raise ProblemError(422, "The request is not valid", errors=(_fault(name, "has a NUL", "leave it out"),))
-        wanted = FlowFilter([court] if court else None, cause, procedure, _ms(since, "since"), _ms(until, "until"))
-        return await self._answer(wanted, by)
+        scope = await self._access.reader(request)
+        courts = _courts(scope, court)
+        wanted = FlowFilter(courts, cause, procedure, _ms(since, "since"), _ms(until, "until"))
+        return await self._answer(wanted, by, named=scope.about is None)
 
-    async def _answer(self, wanted: FlowFilter, by: By | None) -> FlowAnswer:
+    async def _answer(self, wanted: FlowFilter, by: By | None, *, named: bool) -> FlowAnswer:
+        """The answer; single cases are `named` to those alone who watch over them."""
         pool = self._pool()
         now = await repository_flow.now(pool)
         found: dict[str, dict[str, PhaseTime]] = {}
@@ -130,7 +139,7 @@ class _FlowDesk:
             for name, times in found.items()
         ]
         order = {phase.id: place for place, phase in enumerate(self._flow.phases)}
-        waits = await repository_flow.longest(pool, wanted, LONGEST)
+        waits = await repository_flow.longest(pool, wanted, LONGEST) if named else []
         return FlowAnswer(
             ledger_time=format_ms(now),
             phases={phase.id: {"zh": phase.zh, "en": phase.en} for phase in self._flow.phases},
@@ -141,15 +150,20 @@ class _FlowDesk:
 
     async def page(
         self, request: Request, court: Words = None, cause: Words = None, procedure: Words = None, by: Words = None
-    ) -> HTMLResponse:
+    ) -> Response:
         """The page: one chart over all that was chosen, a table for each group, who waits longest."""
         chosen = {
             name: (word or "").replace("\0", "").strip()
             for name, word in (("court", court), ("cause", cause), ("procedure", procedure))
         }
-        courts = [chosen["court"]] if chosen["court"] else None
-        wanted = FlowFilter(courts, chosen["cause"] or None, chosen["procedure"] or None)
-        whole = await self._answer(wanted, None)
+        person = await self._access.person(request)
+        try:
+            scope = await self._access.scope(person)
+        except ProblemError:
+            where = urlencode({"lang": language_of(request), "next": "/flow"})
+            return RedirectResponse(f"/sign-in?{where}", 303)
+        wanted = FlowFilter(_courts(scope, chosen["court"]), chosen["cause"] or None, chosen["procedure"] or None)
+        whole = await self._answer(wanted, None, named=scope.about is None)
         grouped: By = next((name for name in ("cause", "procedure") if name == by), "court")
         return SITE.render(
             request,
@@ -157,10 +171,19 @@ class _FlowDesk:
             whole=whole,
             chart=chart(whole.groups[0].phases if whole.groups else []),
             by=grouped,
-            groups=(await self._answer(wanted, grouped)).groups,
+            groups=(await self._answer(wanted, grouped, named=False)).groups,
             chosen=chosen,
-            choices=await repository_flow.choices(self._pool(), None),
+            choices=await repository_flow.choices(self._pool(), scope.courts),
+            person=person,
+            may_sign_in=self._access.people is not None,
         )
+
+
+def _courts(scope: Scope, court: str | None) -> Sequence[str] | None:
+    """The courts that are asked for, of those that the reader may see."""
+    if not court:
+        return scope.courts
+    return [court] if scope.courts is None or court in scope.courts else []
 
 
 def chart(times: Sequence[PhaseTime]) -> Chart | None:

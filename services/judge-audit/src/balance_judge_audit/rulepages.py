@@ -13,6 +13,10 @@ from pydantic import BaseModel
 from balance_judge_audit import repository_rules
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.model import Rule
+from balance_judge_audit.guarding import sees_all
+from balance_judge_audit.life.access import Access
+from balance_judge_audit.life.people import Person
+from balance_judge_audit.queries import EVERYTHING
 from balance_judge_audit.repository import Pool
 from balance_judge_audit.repository_rules import ShadowPair
 from balance_judge_audit.rulechanges import texts
@@ -68,10 +72,15 @@ class ShadowDifference(BaseModel):
 
 
 def add_rule_pages(
-    app: FastAPI, book: RuleBook, trial: RuleBook | None, pool: Callable[[], Pool], settings: ApiSettings
+    app: FastAPI,
+    book: RuleBook,
+    trial: RuleBook | None,
+    access: Access,
+    pool: Callable[[], Pool],
+    settings: ApiSettings,
 ) -> None:
     """The pages and the API of the rule book's history and of rules on trial."""
-    desk = _RuleDesk(book, trial, pool, settings)
+    desk = _RuleDesk(book, trial, access, pool, settings)
     app.get("/v1/rules/{rule_id}/history")(desk.history)
     app.get("/v1/shadow")(desk.shadow)
     app.get("/v1/shadow/{rule_id}")(desk.differences)
@@ -81,8 +90,16 @@ def add_rule_pages(
 
 
 class _RuleDesk:
-    def __init__(self, book: RuleBook, trial: RuleBook | None, pool: Callable[[], Pool], settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        book: RuleBook,
+        trial: RuleBook | None,
+        access: Access,
+        pool: Callable[[], Pool],
+        settings: ApiSettings,
+    ) -> None:
         self._book = book
+        self._access = access
         self._trial: dict[str, Rule] = trial.rules if trial else {}
         self._pool = pool
         self._names = (settings.audit_schema, settings.shadow_schema)
@@ -94,8 +111,12 @@ class _RuleDesk:
             raise ProblemError(404, "No such rule", "GET /v1/rules lists them.")
         return [RuleChange(**{**each, "before": each["from"]}) for each in changes]
 
-    async def shadow(self) -> Shadow:
+    async def shadow(self, request: Request) -> Shadow:
         """Rules on trial: judged beside the live ones, never published."""
+        await sees_all(self._access, request)
+        return await self._compared()
+
+    async def _compared(self) -> Shadow:
         pool = self._pool()
         if not self._trial or not await repository_rules.has_shadow(pool, self._names[1]):
             return Shadow(behind=None, rules=[])
@@ -108,8 +129,12 @@ class _RuleDesk:
             rules.append(ShadowRule(rule=each.rule, version=version, live=live.version if live else None, **told))
         return Shadow(behind=await repository_rules.shadow_behind(pool, *self._names), rules=rules)
 
-    async def differences(self, rule_id: Annotated[str, Path()]) -> list[ShadowDifference]:
+    async def differences(self, request: Request, rule_id: Annotated[str, Path()]) -> list[ShadowDifference]:
         """The alerts on which a rule on trial differs from the live one, the first of them."""
+        await sees_all(self._access, request)
+        return await self._differences(rule_id)
+
+    async def _differences(self, rule_id: str) -> list[ShadowDifference]:
         pool = self._pool()
         if rule_id not in self._trial or not await repository_rules.has_shadow(pool, self._names[1]):
             raise ProblemError(404, "No such rule on trial", "GET /v1/shadow lists them.")
@@ -119,9 +144,26 @@ class _RuleDesk:
     async def rules_page(self, request: Request) -> HTMLResponse:
         """The whole book."""
         changes = texts((await repository_rules.history(self._pool()))[:SHOWN])
-        shadow = await self.shadow()
-        rules = list(self._book.rules.values())
-        return SITE.render(request, "rules.html", rules=rules, changes=changes, shadow=shadow, trial=self._trial)
+        person, all_courts = await self._reader(request)
+        trial = self._trial if all_courts else {}
+        return SITE.render(
+            request,
+            "rules.html",
+            rules=list(self._book.rules.values()),
+            changes=changes,
+            shadow=await self._compared() if trial else None,
+            trial=trial,
+            person=person,
+            may_sign_in=self._access.people is not None,
+        )
+
+    async def _reader(self, request: Request) -> tuple[Person | None, bool]:
+        """Who asks, and whether he may see what speaks of all courts. The book itself is everybody's."""
+        person = await self._access.person(request)
+        try:
+            return person, await self._access.scope(person) == EVERYTHING
+        except ProblemError:
+            return person, False
 
     async def rule_page(self, request: Request, rule_id: Annotated[str, Path()]) -> HTMLResponse:
         """One rule."""
@@ -129,10 +171,22 @@ class _RuleDesk:
         if rule is None:
             return SITE.render(request, "message.html", 404, message="no_rule")
         changes = texts(await repository_rules.history(self._pool(), rule_id))
-        shadow = next((each for each in (await self.shadow()).rules if each.rule == rule_id), None)
-        pairs = await self.differences(rule_id) if shadow else []
+        person, all_courts = await self._reader(request)
+        compared = (await self._compared()).rules if all_courts else []
+        shadow = next((each for each in compared if each.rule == rule_id), None)
+        pairs = await self._differences(rule_id) if shadow else []
         live = rule_id in self._book.rules
-        return SITE.render(request, "rule.html", rule=rule, live=live, changes=changes, shadow=shadow, pairs=pairs)
+        return SITE.render(
+            request,
+            "rule.html",
+            rule=rule,
+            live=live,
+            changes=changes,
+            shadow=shadow,
+            pairs=pairs,
+            person=person,
+            may_sign_in=self._access.people is not None,
+        )
 
 
 def _difference(pair: ShadowPair) -> ShadowDifference:

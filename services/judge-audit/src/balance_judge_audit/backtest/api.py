@@ -18,10 +18,12 @@ import msgspec
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.logs import get_logger
 from balance_chain.web.problems import FieldError, ProblemError
-from fastapi import FastAPI, Path, Response
+from fastapi import FastAPI, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from balance_judge_audit.backtest.job import Line, Problem, Question
+from balance_judge_audit.guarding import sees_all
+from balance_judge_audit.life.access import Access
 from balance_judge_audit.settings import ApiSettings
 
 KEPT: Final = 20
@@ -149,13 +151,14 @@ def _failed(field: str, problem: str, remedy: str) -> Line:
     return Line(problem=Problem(503, "Not possible now", field, problem, remedy))
 
 
-def add_backtest(app: FastAPI, settings: ApiSettings) -> Jobs:
+def add_backtest(app: FastAPI, access: Access, settings: ApiSettings) -> Jobs:
     """The routes; what is returned is to be closed."""
     jobs = Jobs(settings)
 
     @app.post(PATH, status_code=202)
-    async def begin_backtest(asked: BacktestAsked, response: Response) -> Backtest:
+    async def begin_backtest(request: Request, asked: BacktestAsked, response: Response) -> Backtest:
         """Start holding a new or changed rule against the current one over history; 409 while another is running."""
+        await sees_all(access, request)
         since, until = _ms(asked.since, "from"), _ms(asked.until, "to")
         if since >= until:
             fault = FieldError("/body/from", f"{format_ms(since)} is not before `to`", "give an earlier time")
@@ -166,8 +169,9 @@ def add_backtest(app: FastAPI, settings: ApiSettings) -> Jobs:
         return job
 
     @app.get(PATH + "/{job_id}")
-    async def one_backtest(job_id: Annotated[str, Path()]) -> Backtest:
+    async def one_backtest(request: Request, job_id: Annotated[str, Path()]) -> Backtest:
         """How far a back-test is, and its answer once it has one."""
+        await sees_all(access, request)
         return jobs.get(job_id)
 
     return jobs

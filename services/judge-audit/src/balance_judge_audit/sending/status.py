@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
 from balance_judge_audit import repository_sending
+from balance_judge_audit.guarding import sees_all
+from balance_judge_audit.life.access import Access
 from balance_judge_audit.repository import Pool
 
 SHOWN: Final = 200
@@ -38,12 +40,13 @@ class Sending(BaseModel):
     dead: list[GivenUp]
 
 
-def add_sending(app: FastAPI, pool: Callable[[], Pool]) -> None:
+def add_sending(app: FastAPI, access: Access, pool: Callable[[], Pool]) -> None:
     """The route."""
 
     @app.get("/v1/sending")
-    async def sending() -> Sending:
+    async def sending(request: Request) -> Sending:
         """What waits to be sent out, and what was given up, the latest first."""
+        await sees_all(access, request)
         counts = await repository_sending.counts(pool())
         dead = await repository_sending.dead(pool(), SHOWN)
         return Sending(
