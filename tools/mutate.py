@@ -2,8 +2,9 @@
 
 tests/mutations/README.md is the list: one row a patch, with the test that must fail. The tree is copied, the named
 tests must pass on the copy as it is, then each patch is applied, its test run, and the patch taken back. A test
-counts as failing only where it ran and failed: one that cannot be collected proves nothing. Arguments are names of
-patches (or parts of them); none means all.
+counts as failing only where it ran and failed: one that cannot be collected proves nothing, nor does one that fails
+on the tree as it is. Each line says why the test failed, so that a reader sees that it noticed what was broken and did
+not just trip over it. Arguments are names of patches (or parts of them); none means all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ ROW = re.compile(
     r"^\|\s*`(?P<patch>[1-8]-[a-z0-9-]+)`\s*\|\s*(?P<breaks>[^|]+?)\s*\|\s*`(?P<test>[^`]+)`\s*\|$", re.MULTILINE
 )
 TEST_SECONDS = 300
+FAILING = re.compile(r"^(?:FAILED|ERROR) (?P<test>[^\s\[]+)(?:\[.*?\])?(?: - (?P<why>.*))?$", re.MULTILINE)
+"""A line of pytest's summary."""
 FAILED = 1
 """pytest's exit code where tests ran and some failed."""
 JAR_FOLDER = Path(".balance/jars")
@@ -83,12 +86,14 @@ def environment(copy: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(sources),
         "BALANCE_DATA_ROOT": str(copy),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Room for the reason in pytest's summary.
+        "COLUMNS": "240",
     }
 
 
-def pytest(copy: Path, env: dict[str, str], tests: list[str]) -> tuple[int, str]:
+def pytest(copy: Path, env: dict[str, str], tests: list[str], *options: str) -> tuple[int, str]:
     """Exit code of pytest on these tests, and what it printed."""
-    argv = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--hypothesis-seed=0", *options, *tests]
     try:
         ran = subprocess.run(
             argv, cwd=copy, env=env, capture_output=True, text=True, timeout=TEST_SECONDS * len(tests), check=False
@@ -111,12 +116,25 @@ def try_one(copy: Path, env: dict[str, str], mutation: Mutation) -> Outcome:
     except subprocess.CalledProcessError as error:
         return Outcome(mutation, False, 0.0, f"the patch does not fit: {error.stderr.decode().strip()}")
     try:
-        code, printed = pytest(copy, env, [mutation.test])
+        code, printed = pytest(copy, env, [mutation.test], "-x")
     finally:
         patch(copy, mutation, "--reverse")
+    failing = FAILING.search(printed)
     last = next((line for line in reversed(printed.splitlines()) if line.strip()), "")
-    detail = "the named test fails" if code == FAILED else f"exit {code}: {last}"
+    detail = (failing and failing["why"]) or "fails" if code == FAILED else f"exit {code}: {last}"
     return Outcome(mutation, code == FAILED, time.monotonic() - started, detail)
+
+
+def fail_already(copy: Path, env: dict[str, str], wanted: list[Mutation]) -> set[str]:
+    """Which of the named tests fail on the tree as it is; what they printed is shown."""
+    code, printed = pytest(copy, env, sorted({mutation.test for mutation in wanted}))
+    if code == 0:
+        return set()
+    red = {row["test"] for row in FAILING.finditer(printed)}
+    print(printed[-4000:], flush=True)
+    if code != FAILED or not red:
+        sys.exit("the named tests could not be run on the tree as it is")
+    return red
 
 
 def run(wanted: list[Mutation]) -> list[Outcome]:
@@ -133,12 +151,13 @@ def run(wanted: list[Mutation]) -> list[Outcome]:
 
             servers = Servers()
             env |= {"BALANCE_TEST_KAFKA": servers.kafka(), "BALANCE_TEST_DATABASE": servers.postgres()}
-        code, printed = pytest(copy, env, sorted({mutation.test for mutation in wanted}))
-        if code != 0:
-            sys.exit(f"the named tests do not pass on the tree as it is:\n{printed[-4000:]}")
+        red = fail_already(copy, env, wanted)
         outcomes = []
         for mutation in wanted:
-            outcome = try_one(copy, env, mutation)
+            if mutation.test in red:
+                outcome = Outcome(mutation, False, 0.0, "the named test fails on the tree as it is")
+            else:
+                outcome = try_one(copy, env, mutation)
             outcomes.append(outcome)
             mark = "found    " if outcome.found else "NOT FOUND"
             print(f"{mark} {mutation.name:45s} {outcome.seconds:6.1f} s  {outcome.detail}", flush=True)

@@ -42,3 +42,16 @@ def test_the_patch_fits_and_its_test_exists(mutation: object) -> None:
     assert fits.returncode == 0, fits.stderr
     file, _, test = mutation.test.partition("::")  # type: ignore[attr-defined]
     assert test.removeprefix("Test") in (REPOSITORY / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("line", "test", "why"),
+    [
+        ("FAILED tests/unit/test_a.py::test_it - assert 1 == 2", "tests/unit/test_a.py::test_it", "assert 1 == 2"),
+        ("FAILED tests/unit/test_a.py::test_it[a - b] - Boom: x", "tests/unit/test_a.py::test_it", "Boom: x"),
+        ("ERROR tests/unit/test_a.py::test_it", "tests/unit/test_a.py::test_it", None),
+    ],
+)
+def test_what_pytest_says_of_a_failing_test_is_read(line: str, test: str, why: str | None) -> None:
+    found = load().FAILING.search(f"...\n{line}\n1 failed in 0.1s\n")
+    assert (found["test"], found["why"]) == (test, why)
