@@ -229,10 +229,11 @@ async def test_a_worker_whose_cases_are_stale_is_refused_and_changes_nothing(
     await migrate(pool, "balance_judge_audit", "audit")
     book, places = rulebook.load(data_dir("rules")), PlaceFinder(Courts.load(data_dir("catalogue")))
     life = LifeKeeper(load_policy(policy_file(None)), places, "urn:test:judge-audit")
-    zombie, successor = (
-        Applier(pool, book, places, Clocks(60_000, 60_000), life, projections(WorkerSettings()), 2, 100)
-        for _ in range(2)
-    )
+
+    def applier(its_pool: asyncpg.Pool) -> Applier:
+        return Applier(its_pool, book, places, Clocks(60_000, 60_000), life, projections(WorkerSettings()), 2, 100)
+
+    zombie, successor = applier(pool), applier(pool)
     first, second, third = ([*log.reassigned(0, 1), *log.reassigned(1, 2)] for _ in range(3))
 
     def carried(values: list[tuple[int, bytes]], start: int) -> dict[int, list[Record]]:
@@ -256,7 +257,7 @@ async def test_a_worker_whose_cases_are_stale_is_refused_and_changes_nothing(
     await zombie.apply(carried(third, 4))
     await migrate(pool, "balance_judge_audit", "alone")
     async with asyncpg.create_pool(topics.database, min_size=0, server_settings={"search_path": "alone"}) as other:
-        alone = Applier(other, book, places, Clocks(60_000, 60_000), life, 2, 100)
+        alone = applier(other)
         for start, values in enumerate((first, second, third)):
             await alone.apply(carried(values, 2 * start))
         judged = [

@@ -150,7 +150,6 @@ async def test_requests_that_abuse_http_are_refused_by_name(whole: Whole, client
     assert await status(b"{}", media_type="application/cloudevents+json; charset=utf-16") == 422
     assert await status(b"{}", {f"x-many-{n}": "1" for n in range(100)}) == 431
     assert await status(b"{}", {"traceparent": "x" * 1000}) == 422
-    assert await status(b"{}", {"Authorization": "Bearer \x7f\x01"}) == 401
     assert await status(b"{}", {"Authorization": "Basic x"}) == 401
     assert await status(b"{}", {"Authorization": "Bearer " + "x" * 8000}) == 401
     await still_well(whole, 4)
@@ -163,6 +162,7 @@ RAW_REQUESTS = (
     b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
+    b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \x7f\x01\r\n\r\n",
     b"\x00" * 1000,
 )
 
