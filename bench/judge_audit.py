@@ -38,14 +38,13 @@ from balance_chain.core.times import format_ms, parse_time
 from balance_chain.core.topics import EVENTS
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.simulator import ANCHOR_MS, Event, generate
-from balance_local.demosources import register_demo_sources
-from balance_local.stack import Ports, Stack, StackOptions
-from pipeline import cpu_seconds, free_ports
+from balance_local.stack import Stack
+from pipeline import cpu_seconds
+from started import bench_stack
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPORT = REPOSITORY / "build" / "reports" / "judge_audit.json"
 FLAMES = REPOSITORY / "build" / "flame"
-JARS = REPOSITORY / ".balance" / "jars"
 TARGET_MICROSECONDS = 100
 WORKER = "judge-audit"
 IDLE_SECONDS = 5.0
@@ -259,19 +258,15 @@ class Bench:
 async def measure(cases: int, seed: int, order: str, rate: float, steady: int, flamed: bool) -> list[Run]:
     with tempfile.TemporaryDirectory(prefix="bc-", dir="/tmp") as folder:
         data = Path(folder)
-        if JARS.is_dir():
-            (data / "jars").symlink_to(JARS)
-        kafka_port, *ports = free_ports(9)
-        options = StackOptions(data=data, kafka_port=kafka_port, ports=Ports(*ports))
-        events = Events(options.partitions)
+        stack = bench_stack(data)
+        events = Events(stack.options.partitions)
         backlog = events.simulated(cases, seed, order)
         stream = events.simulated(steady, seed + 1, order)
-        stack = Stack(options, register_sources=register_demo_sources)
         async with stack:
             await stack.start(only=frozenset({WORKER}))
             search = {"search_path": "audit"}
             async with (
-                yes_gateway(options.ports.gateway),
+                yes_gateway(stack.options.ports.gateway),
                 asyncpg.create_pool(stack.settings.database, min_size=1, max_size=2, server_settings=search) as pool,
             ):
                 pids = stack.supervisor.pids()
