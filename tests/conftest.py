@@ -14,6 +14,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.settings import CommonSettings
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
 from support.processes import Processes
 from support.servers import Servers
 
@@ -21,6 +23,16 @@ pytest_plugins = ["support.skiptable"]
 
 ORIGIN = "test.example/balance-chain/1"
 SECONDS = 20.0
+# How long an example takes says how busy the machine is, nothing of the code.
+hypothesis_settings.register_profile("balance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For tools/mutate.py: the first example that fails is enough, and none is remembered from one mutation to the next.
+hypothesis_settings.register_profile(
+    "mutate",
+    parent=hypothesis_settings.get_profile("balance"),
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+hypothesis_settings.load_profile("balance")
 _SERVERS = pytest.StashKey[Servers]()
 
 

@@ -30,6 +30,7 @@ ROW = re.compile(
 TEST_SECONDS = 300
 FAILING = re.compile(r"^(?:FAILED|ERROR) (?P<test>[^\s\[]+)(?:\[.*?\])?(?: - (?P<why>.*))?$", re.MULTILINE)
 """A line of pytest's summary."""
+HYPOTHESIS = ("--hypothesis-seed=0", "--hypothesis-profile=mutate")
 FAILED = 1
 """pytest's exit code where tests ran and some failed."""
 JAR_FOLDER = Path(".balance/jars")
@@ -93,7 +94,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 def pytest(copy: Path, env: dict[str, str], tests: list[str], *options: str) -> tuple[int, str]:
     """Exit code of pytest on these tests, and what it printed."""
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--hypothesis-seed=0", *options, *tests]
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *HYPOTHESIS, *options, *tests]
     try:
         ran = subprocess.run(
             argv, cwd=copy, env=env, capture_output=True, text=True, timeout=TEST_SECONDS * len(tests), check=False
