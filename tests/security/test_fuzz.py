@@ -255,7 +255,7 @@ async def test_whatever_is_on_raw_becomes_an_event_or_a_sealed_reject(whole: Who
     await still_well(whole, 6)
     status = await whole.verified()
     assert status["findings"]["by_code"] == {}
-    written = await whole.read()
+    written = await whole.read(READ_SECONDS)
     assert written.found.raw == written.found.counting_events
     assert set(written.found.rejects) <= {reason.value for reason in Reason}
     for reason, count in written.found.rejects.items():

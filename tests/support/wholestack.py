@@ -158,7 +158,7 @@ class Whole:
 
         async def look() -> Written:
             written = await read_written(self.stack)
-            assert written.found.problems == []
+            assert written.found.problems == [], written.found.problems[:5]
             return written
 
         written: Written = await wait_until(look, seconds, "the independent reader finds nothing wrong")
