@@ -40,10 +40,12 @@ BENCHES = (
     Bench("sealer_backlog", ("--events", "100000", "--rounds", "1"), ("--events", "400000", "--rounds", "3")),
     Bench("pipeline", ("--cases", "100"), ("--cases", "1000")),
     Bench("normaliser", ("--events", "5000", "--rounds", "1"), ("--events", "20000", "--rounds", "3")),
+    Bench("judge_audit", ("--cases", "100", "--steady", "50"), ("--cases", "1000", "--steady", "250")),
     Bench("gateway", ("--events", "500", "--rounds", "1"), ("--events", "2000", "--rounds", "3")),
     Bench("exactlyonce", ("--events", "40000", "--rounds", "1"), ("--events", "100000", "--rounds", "3")),
     Bench("latency", ("--rate", "200", "--seconds", "10", "--rounds", "1"), ("--rate", "1000", "--seconds", "30")),
     Bench("fsck", ("--rounds", "1"), ()),
+    Bench("growth", None, None, ()),
     Bench("scale", None, None, ()),
 )
 

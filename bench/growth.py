@@ -10,10 +10,7 @@ linear. Writes build/reports/growth.json.
 
 import argparse
 import asyncio
-import json
 import math
-import os
-import platform
 import random
 import statistics
 import sys
@@ -21,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from balance_verifier.archive.fsck import Options, fsck_archive
 from balance_verifier.archive.layout import CHECKPOINT, events_path, leaves_path, split_events
@@ -34,8 +30,8 @@ from balance_verify.proof import ProofBundle, TlogProof
 from balance_verify.tiles import TileReader
 from balance_verify.verify import verify_bundle
 from madelog import EVENT_BYTES, MadeLog, export
+from report import Row, row, show, write
 
-REPORT = Path(__file__).resolve().parents[1] / "build" / "reports" / "growth.json"
 HASH_BYTES = 32
 PROOF_GROWTH, FSCK_GROWTH = 0.15, 1.05
 """Most growth: a proof is logarithmic, which a slope of logarithms shows as near 0; fsck is linear."""
@@ -103,14 +99,7 @@ def slope(sizes: Sequence[int], costs: Sequence[float]) -> float:
     return statistics.linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs]).slope
 
 
-def row(name: str, runs: list[float], unit: str, target: float | None = None) -> dict[str, object]:
-    """One line of the report; a target is the most that is allowed."""
-    value = statistics.median(runs)
-    met = None if target is None else value <= target
-    return {"name": name, "value": value, "unit": unit, "target": target, "met": met, "runs": runs}
-
-
-def rows_of(all_sizes: list[Measured]) -> list[dict[str, object]]:
+def rows_of(all_sizes: list[Measured]) -> list[Row]:
     """Each cost at each size, and how it grows."""
     costs = [
         (f"proof of {EVENT_BYTES} bytes, bytes", "bytes", "B", PROOF_GROWTH),
@@ -124,12 +113,13 @@ def rows_of(all_sizes: list[Measured]) -> list[dict[str, object]]:
     found = []
     for title, name, unit, target in costs:
         runs = [getattr(each, name) for each in all_sizes]
-        found += [row(f"{title} at {each.events}", run, unit) for each, run in zip(all_sizes, runs, strict=True)]
+        found += [row(f"{title}, {each.events:,} events", run, unit) for each, run in zip(all_sizes, runs, strict=True)]
         if len(all_sizes) > 1:
             sizes = [each.events for each in all_sizes]
-            found.append(row(f"{title}, growth", [slope(sizes, [*map(statistics.median, runs)])], "exponent", target))
+            grown = [slope(sizes, [*map(statistics.median, runs)])]
+            found.append(row(f"{title}, growth", grown, "exponent", at_most=target))
     found += [
-        row(f"fsck, CPU an event at {each.events}", [1e6 * run / each.events for run in each.fsck], "us/event")
+        row(f"fsck, CPU an event, {each.events:,} events", [1e6 * run / each.events for run in each.fsck], "us")
         for each in all_sizes
     ]
     return found
@@ -144,13 +134,8 @@ def main() -> int:
     arguments = parser.parse_args()
     sizes = [int(text) for text in arguments.events.split(",")]
     found = rows_of([measure(size, arguments.block, arguments.proofs, arguments.fsck) for size in sizes])
-    ok = all(line["met"] is not False for line in found)
-    machine = f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}"
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps({"name": "growth", "machine": machine, "ok": ok, "rows": found}, indent=1) + "\n")
-    for line in found:
-        print(f"{line['name']:40} {line['value']:14.3f} {line['unit']}")
-    return 0 if ok else 1
+    show(found)
+    return 0 if write("growth", found)["ok"] else 1
 
 
 if __name__ == "__main__":
