@@ -15,11 +15,9 @@ import contextlib
 import json
 import os
 import platform
-import shutil
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +37,12 @@ from balance_chain.core.topics import EVENTS
 from balance_chain.runtime.settings import CommonSettings
 from balance_chain.simulator import ANCHOR_MS, Event, generate
 from balance_local.stack import Stack
+from flames import flames
 from pipeline import cpu_seconds
 from started import bench_stack
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPORT = REPOSITORY / "build" / "reports" / "judge_audit.json"
-FLAMES = REPOSITORY / "build" / "flame"
 TARGET_MICROSECONDS = 100
 WORKER = "judge-audit"
 IDLE_SECONDS = 5.0
@@ -178,25 +176,6 @@ async def applied(pool: Any, records: int) -> None:
     raise SystemExit(f"not applied within {WAIT_SECONDS:g} s: {done} of {records}")
 
 
-@contextlib.contextmanager
-def flame(pid: int, name: str, wanted: bool) -> Iterator[None]:
-    """Records a flame graph of the process meanwhile."""
-    spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if not wanted or spy is None:
-        if wanted:
-            raise SystemExit("--flame needs py-spy; install it beside the interpreter")
-        yield
-        return
-    FLAMES.mkdir(parents=True, exist_ok=True)
-    import signal
-    import subprocess
-
-    argv = [spy, "record", "--pid", str(pid), "--rate", "250", "--output", str(FLAMES / f"{name}.svg")]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as recording:
-        yield
-        recording.send_signal(signal.SIGINT)
-
-
 @dataclass(frozen=True)
 class Run:
     """What one run cost: CPU seconds by process, and what it did."""
@@ -237,7 +216,7 @@ class Bench:
         """Write the records, wait until they are applied, and say what that cost."""
         pids = self._stack.supervisor.pids()
         before, done, start = cpu_seconds(pids), await self._counts(), time.monotonic()
-        with flame(pids[WORKER], name, flamed):
+        with flames({WORKER: pids[WORKER]} if flamed else {}, f"judge_audit-{name}"):
             await write(self._stack.settings, records, rate)
             self._written += len(records)
             await applied(self._pool, self._written)

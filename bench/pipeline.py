@@ -1,6 +1,6 @@
 """CPU time an event costs in each stage of the whole pipeline, broker and database included.
 
-    python bench/pipeline.py [--cases N] [--seed N]
+    python bench/pipeline.py [--cases N] [--seed N] [--flame]
 
 Starts all of it in a temporary folder on free ports, publishes simulated cases through the gateway as NDJSON, waits
 until everything is sealed and every process is idle again, and divides each process's user and system time by the
@@ -21,6 +21,7 @@ from balance_chain.core.topics import RAW
 from balance_chain.runtime.kafka import topic_ends
 from balance_chain.simulator import Event, generate, registrations
 from balance_local.stack import Stack
+from flames import flames
 from report import Row, row, show, write
 from started import bench_stack
 
@@ -83,7 +84,7 @@ async def idle_cores(pids: dict[str, int]) -> dict[str, float]:
     return {name: (after - before[name]) / seconds for name, after in cpu_seconds(pids).items()}
 
 
-async def measure(cases: int, seed: int) -> list[Row]:
+async def measure(cases: int, seed: int, flamed: bool) -> list[Row]:
     """CPU-µs an event of each process, idle time taken off, and of all but the gateway."""
     with tempfile.TemporaryDirectory(prefix="bc-", dir="/tmp") as folder:
         async with bench_stack(Path(folder)) as stack:
@@ -94,8 +95,9 @@ async def measure(cases: int, seed: int) -> list[Row]:
             idle_before, raw_before = await idle_cores(pids), await records_of_raw(stack)
             before, start = cpu_seconds(pids), time.monotonic()
             async with httpx.AsyncClient(base_url=stack.urls.gateway, timeout=60, trust_env=False) as client:
-                count = await publish(client, events)
-            await settle(pids, sum(idle_before.values()))
+                with flames(python_only(pids) if flamed else {}, "pipeline"):
+                    count = await publish(client, events)
+                    await settle(pids, sum(idle_before.values()))
             seconds, after = time.monotonic() - start, cpu_seconds(pids)
             raw = await records_of_raw(stack) - raw_before
             # A JVM uses less when it is warm: idle is what lies between before and after.
@@ -113,6 +115,11 @@ async def measure(cases: int, seed: int) -> list[Row]:
     ]
 
 
+def python_only(pids: dict[str, int]) -> dict[str, int]:
+    """The services: py-spy reads neither the broker nor the database."""
+    return {name: pid for name, pid in pids.items() if "python" in Path(psutil.Process(pid).exe()).name}
+
+
 async def records_of_raw(stack: Stack) -> int:
     return sum((await topic_ends(stack.settings, RAW, stack.settings.partitions)).values())
 
@@ -121,8 +128,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--flame", action="store_true", help="record a flame graph of each service")
     arguments = parser.parse_args()
-    rows = asyncio.run(measure(arguments.cases, arguments.seed))
+    rows = asyncio.run(measure(arguments.cases, arguments.seed, arguments.flame))
     show(rows)
     return 0 if write("pipeline", rows)["ok"] else 1
 
