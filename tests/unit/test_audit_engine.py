@@ -190,8 +190,10 @@ class Store:
         stored = {key: STATE.decode(row) for key, row in self.states.items()}
         due = {key for key, each in stored.items() if (wake := engine.wake(key, each)) is not None and wake < watermark}
         states = {key: stored[key] for key in {*engine.keys(facts), *due} & stored.keys()}
-        states |= {key: stored[key] for key in stored.keys() & set(engine.further_keys(facts, states))}
-        states |= {key: stored[key] for key in stored.keys() & set(engine.closing_keys(facts, states, watermark))}
+        asked = set(engine.keys(facts))
+        while more := engine.more_keys(facts, states, watermark, asked):
+            asked.update(more)
+            states |= {key: stored[key] for key in stored.keys() & set(more)}
         loaded = frozenset(states)
         self.said += engine.apply(states, facts, watermark)
         self.states |= {key: msgspec.msgpack.encode(state) for key, state in states.items()}

@@ -246,15 +246,18 @@ class Applier:
     async def _across(self, connection: Connection, watermark: int) -> list[Revision]:
         engine = AcrossEngine(self._book.across)
         facts = await repository.take_across(connection, watermark)
-        states = await repository.load_across(connection, engine.keys(facts), watermark)
-        states |= await repository.load_across(connection, engine.further_keys(facts, states), 0)
-        states |= await repository.load_across(connection, engine.closing_keys(facts, states, watermark), 0)
+        asked = set(keys := engine.keys(facts))
+        stored: dict[str, bytes] = {}
+        states = await repository.load_across(connection, keys, watermark, stored)
+        while more := engine.more_keys(facts, states, watermark, asked):
+            asked.update(more)
+            states |= await repository.load_across(connection, more, 0, stored)
         if not facts and not states:
             return []
-        loaded = frozenset(states)
         revisions = engine.apply(states, facts, watermark)
-        await repository.drop_across(connection, sorted(loaded - states.keys()))
-        await repository.save_across(connection, {key: (each, engine.wake(key, each)) for key, each in states.items()})
+        await repository.drop_across(connection, sorted(stored.keys() - states.keys()))
+        timed = {key: (each, engine.wake(key, each)) for key, each in states.items()}
+        await repository.save_across(connection, timed, stored)
         return revisions
 
 

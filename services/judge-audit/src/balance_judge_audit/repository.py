@@ -3,7 +3,7 @@
 What the API reads is in `queries`. A method that is given a connection belongs to its caller's transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -237,24 +237,30 @@ async def take_across(connection: Connection, before: int) -> list[HeldFact]:
     return taken
 
 
-async def load_across(connection: Connection, keys: Sequence[str], before: int) -> dict[str, KeyState]:
-    """These states of rules across cases, and those that are due."""
+async def load_across(
+    connection: Connection, keys: Sequence[str], before: int, stored: MutableMapping[str, bytes]
+) -> dict[str, KeyState]:
+    """These states of rules across cases, and those that are due; `stored` gets their bytes."""
     rows = await connection.fetch(
         "SELECT key, state FROM across_state WHERE key = ANY($1::text[]) OR wake < $2", keys, before
     )
-    return {row["key"]: _key_state.decode(row["state"]) for row in rows}
+    stored.update(rows)
+    return {key: _key_state.decode(state) for key, state in rows}
 
 
-async def save_across(connection: Connection, states: Mapping[str, tuple[KeyState, int | None]]) -> None:
-    """Writes the states back, each with its next timer."""
-    keys = sorted(states)
+async def save_across(
+    connection: Connection, states: Mapping[str, tuple[KeyState, int | None]], stored: Mapping[str, bytes]
+) -> None:
+    """Writes those states back that are no longer as they are stored, each with its next timer."""
+    packed = {key: _pack.encode(state) for key, (state, _) in states.items()}
+    keys = sorted(key for key, value in packed.items() if value != stored.get(key))
     if keys:
         await connection.execute(
             "INSERT INTO across_state (key, state, wake)"
             " SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[])"
             " ON CONFLICT (key) DO UPDATE SET state = excluded.state, wake = excluded.wake",
             keys,
-            [_pack.encode(states[key][0]) for key in keys],
+            [packed[key] for key in keys],
             [states[key][1] for key in keys],
         )
 

@@ -95,9 +95,11 @@ class Side:
         if self._book.gap is not None:
             self._spill.say(GapEngine(self._book.gap, self._clocks.lateness_ms).apply(self._sources, held, watermark))
         engine = self._across
-        states = self._spill.load_keys(engine.keys(facts), watermark)
-        states |= self._spill.load_keys(engine.further_keys(facts, states), 0)
-        states |= self._spill.load_keys(engine.closing_keys(facts, states, watermark), 0)
+        asked = set(keys := engine.keys(facts))
+        states = self._spill.load_keys(keys, watermark)
+        while more := engine.more_keys(facts, states, watermark, asked):
+            asked.update(more)
+            states |= self._spill.load_keys(more, 0)
         if facts or states:
             loaded = frozenset(states)
             self._spill.say(engine.apply(states, facts, watermark))

@@ -5,7 +5,7 @@ between them on the same time. So the answer depends neither on how the shards a
 rule remembers is one small state a key, and a fact itself says which keys it touches.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from heapq import heapify, heappop, heappush
 from typing import Final, Protocol
 
@@ -19,6 +19,9 @@ from balance_judge_audit.engine.windowstates import Measured, Met, Tally, Window
 
 KEPT: Final = 1000
 """Acts of one person that are kept within a window, and cases of one person that a later declaration can touch."""
+PIECE: Final = 40
+"""Of how many cases of one person a piece is made; PIECES of them are all that are kept."""
+PIECES: Final = KEPT // PIECE
 
 
 class HeldFact(msgspec.Struct, frozen=True, array_like=True):
@@ -85,6 +88,8 @@ class Seat(msgspec.Struct, array_like=True):
     trigger: Trigger
     court: str | None
     left: bool = False
+    place: int = 0
+    """Which of the person's cases it is, counted from 0."""
 
 
 class CasePeople(msgspec.Struct, array_like=True, tag="case"):
@@ -104,13 +109,30 @@ class Relation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Person(msgspec.Struct, array_like=True, tag="person"):
-    """A person's relations and cases."""
+    """A person's relations and latest cases; `pieces`: how often `PIECE` of them were put into states of their own."""
 
     relations: list[Relation] = []
     cases: list[str] = []
+    pieces: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many cases there were."""
+        return self.pieces * PIECE + len(self.cases)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next case begins another piece."""
+        return len(self.cases) >= PIECE
 
 
-KeyState = Acts | Reported | CasePeople | Person | Tally | Window | Met | Measured
+class CasesBefore(msgspec.Struct, frozen=True, array_like=True, tag="cases"):
+    """Cases of a person before the latest ones, in the order of appearance."""
+
+    cases: list[str]
+
+
+KeyState = Acts | Reported | CasePeople | Person | CasesBefore | Tally | Window | Met | Measured
 States = MutableMapping[str, KeyState]
 
 
@@ -156,19 +178,16 @@ class AcrossEngine:
         """The states to load first."""
         return sorted({key for fact in facts if (judge := self._of(fact)) for key in judge.keys(fact)})
 
-    def further_keys(self, facts: Iterable[HeldFact], states: Mapping[str, KeyState]) -> list[str]:
-        """The states to load after them."""
+    def more_keys(
+        self, facts: Iterable[HeldFact], states: Mapping[str, KeyState], watermark: int, asked: Collection[str]
+    ) -> list[str]:
+        """The states to load next, by what is loaded and due, until there are none; `asked`: all keys so far."""
         found = {key for fact in facts if (judge := self._of(fact)) for key in judge.further_keys(fact, states)}
-        return sorted(found - states.keys())
-
-    def closing_keys(self, facts: Iterable[HeldFact], states: Mapping[str, KeyState], watermark: int) -> list[str]:
-        """The states to load last: those that are drawn into what is due."""
-        found: set[str] = set()
-        for key in {*self.keys(facts), *states}:
+        for key in {*asked, *states}:
             judge = self._judges.get(key.partition(" ")[0])
             if judge is not None:
                 found.update(judge.closing_keys(key, states.get(key), watermark))
-        return sorted(found - states.keys())
+        return sorted(found.difference(asked, states))
 
     def wake(self, key: str, state: KeyState) -> int | None:
         """When this state is due."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from balance_judge_audit.engine.across import AcrossJudge
-from balance_judge_audit.engine.acrosskinds import Bursts, Related, Reports
+from balance_judge_audit.engine.acrosskinds import Bursts, Reports
 from balance_judge_audit.engine.clauses import People
 from balance_judge_audit.engine.concentration import Draws, Limits, Pairs
 from balance_judge_audit.engine.conditions import Parameters, RuleError
@@ -11,6 +11,7 @@ from balance_judge_audit.engine.model import Rule
 from balance_judge_audit.engine.modelacross import Concentration, PeerDeviation
 from balance_judge_audit.engine.modelparts import Condition, Selector
 from balance_judge_audit.engine.peers import Ratios, Shares
+from balance_judge_audit.engine.related import Related
 from balance_judge_audit.engine.windows import COURT, span_of
 
 

@@ -99,7 +99,9 @@ class Ratios(Windowed):
 
     def closing_keys(self, key: str, state: KeyState | None, watermark: int) -> list[str]:
         keys = super().closing_keys(key, state, watermark)
-        waiting = state.waiting if keys and isinstance(state, Tally) else ()
+        # A piece is loaded when its day is closing, and for nothing else.
+        closing = bool(keys) or self._is_piece(key)
+        waiting = state.waiting if closing and isinstance(state, Tally) else ()
         return [*keys, *(self._case_key(each.case) for each in waiting)]
 
     def wake(self, key: str, state: KeyState) -> int | None:

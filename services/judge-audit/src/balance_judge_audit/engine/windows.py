@@ -67,7 +67,9 @@ class Finding:
 
 
 class Windowed:
-    """A judge of groups within a window. A day's key is `<rule> b <day> <group>`, a window's `<rule> w <group>`."""
+    """A judge of groups within a window. A day's key is `<rule> b <day> <group>`, that of what was put aside of it
+    `<rule> q <day> <number> <group>`, a window's `<rule> w <group>`.
+    """
 
     def __init__(self, rule: Rule, group: tuple[str, ...], span: Span) -> None:
         self._rule = rule
@@ -87,7 +89,7 @@ class Windowed:
         day = self._day(key)
         if day is None or self._span.end(self._span.period(day)) >= watermark:
             return []
-        return self.touches(key)
+        return [*self.touches(key), *(self._pieces(key, state) if isinstance(state, Tally) else ())]
 
     def touches(self, key: str) -> list[str]:
         """The window into which a day's counts go."""
@@ -162,8 +164,21 @@ class Windowed:
         period = self._span.period(number)
         window = states.setdefault(self.touches(key)[0], Window(period))
         assert isinstance(window, Window)
-        window.periods.setdefault(period, Tally()).add(day)
+        total = window.periods.setdefault(period, Tally())
+        for piece in self._pieces(key, day):
+            aside = states.pop(piece)
+            assert isinstance(aside, Tally)
+            total.add(aside)
+        total.add(day)
         del states[key]
+
+    def _pieces(self, key: str, day: Tally) -> list[str]:
+        """The keys of what was put aside of a day, in the order in which it was counted."""
+        return [self._piece(key, number) for number in range(day.pieces)]
+
+    def _piece(self, key: str, number: int) -> str:
+        _, _, day, group = key.split(" ", 3)
+        return f"{self._rule.id} q {day} {number} {group}"
 
     def _say(
         self,
@@ -183,6 +198,9 @@ class Windowed:
         parts = key.split(" ", 3)
         return int(parts[2]) if parts[1] == "b" else None
 
+    def _is_piece(self, key: str) -> bool:
+        return key.split(" ", 2)[1] == "q"
+
     def _day_key(self, fact: HeldFact) -> str | None:
         """Where a fact is counted: by the day of ledger time, so that it is counted once and never later."""
         values = [fact.court if path == COURT else fact.values.get(path) for path in self._group]
@@ -197,6 +215,10 @@ class Windowed:
             return None
         tally = states.setdefault(key, Tally(court=fact.court if COURT in self._group else None))
         assert isinstance(tally, Tally)
+        if tally.full:
+            fresh = states[key] = Tally(court=tally.court, pieces=tally.pieces + 1)
+            states[self._piece(key, tally.pieces)] = tally
+            return fresh
         return tally
 
 

@@ -1,7 +1,7 @@
 """What statistical rules remember: counts by day, joined into periods, and what was said of whom.
 
-A day's counts are small and change often; a window's are large and are touched once a period. So taking an event costs
-the same however long the window is.
+A day's counts change often and are kept in small pieces, of which only the last one is touched; a window's are large
+and are touched once a period. So taking an event costs the same however long the window is and however busy the day.
 """
 
 from typing import Final
@@ -11,6 +11,8 @@ from balance_chain.core.times import format_ms
 
 from balance_judge_audit.engine.alerts import Trigger
 
+PIECE: Final = 32
+"""Entries after which a day's counts are put aside."""
 SEEN_KEPT: Final = 4
 """Events of one person or pair that are kept of a day, and of a period, so that an alert can name them."""
 
@@ -53,6 +55,13 @@ class Tally(msgspec.Struct, array_like=True, tag="tally"):
     """The shortest list that was drawn from; 0 where none was named."""
     waiting: list[Waiting] = []
     court: str | None = None
+    pieces: int = 0
+    """Of a day: how often what was counted was put into a state of its own, so that the day itself stays small."""
+
+    @property
+    def full(self) -> bool:
+        """Whether what comes next is counted in another piece."""
+        return len(self.counts) + len(self.marked) + len(self.seen) + len(self.waiting) >= PIECE
 
     def note(self, name: str, seen: Seen) -> None:
         """Keeps an event by which an alert may be explained, the first ones of a day."""
