@@ -31,6 +31,7 @@ IDLE_SECONDS = 10.0
 SETTLE_WINDOW_SECONDS = 3.0
 SETTLE_SECONDS = 300.0
 NEAR_IDLE_CORES = 0.1
+COMMITS = "balance_gateway_commit_events_count"
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
@@ -93,6 +94,7 @@ async def measure(cases: int, seed: int, flamed: bool) -> list[Row]:
             events = list(generate(cases, seed).events)
             await settle(pids, 1.0)
             idle_before, raw_before = await idle_cores(pids), await records_of_raw(stack)
+            commits_before = await gateway_commits(stack)
             before, start = cpu_seconds(pids), time.monotonic()
             async with httpx.AsyncClient(base_url=stack.urls.gateway, timeout=60, trust_env=False) as client:
                 with flames(python_only(pids) if flamed else {}, "pipeline"):
@@ -100,6 +102,7 @@ async def measure(cases: int, seed: int, flamed: bool) -> list[Row]:
                     await settle(pids, sum(idle_before.values()))
             seconds, after = time.monotonic() - start, cpu_seconds(pids)
             raw = await records_of_raw(stack) - raw_before
+            commits = await gateway_commits(stack) - commits_before
             # A JVM uses less when it is warm: idle is what lies between before and after.
             idle_after = await idle_cores(pids)
             if stack.supervisor.pids() != pids:
@@ -111,6 +114,7 @@ async def measure(cases: int, seed: int, flamed: bool) -> list[Row]:
         *(row(name, [value], "CPU-µs/event") for name, value in per_event.items()),
         row(f"all but the gateway, {count} events", [total], "CPU-µs/event", at_most=TARGET_MICROSECONDS),
         row("records of raw, alerts and ticks included, an event", [raw / count], "records"),
+        row("commits of the gateway, for these events and for alerts", [commits], "commits"),
         row("all processes while idle", [sum(idle.values())], "cores"),
     ]
 
@@ -122,6 +126,13 @@ def python_only(pids: dict[str, int]) -> dict[str, int]:
 
 async def records_of_raw(stack: Stack) -> int:
     return sum((await topic_ends(stack.settings, RAW, stack.settings.partitions)).values())
+
+
+async def gateway_commits(stack: Stack) -> int:
+    """How many commits the gateway has made since it started, by its own metrics."""
+    async with httpx.AsyncClient(base_url=stack.urls.gateway, timeout=60, trust_env=False) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith(COMMITS))
 
 
 def main() -> int:

@@ -42,6 +42,8 @@ POINTS: tuple[tuple[str, str], ...] = (
     ("verifier", "verifier.after_commit"),
     ("judge-audit", "audit-before-commit"),
     ("judge-audit", "audit-after-commit"),
+    ("judge-audit", "audit-after-numbering"),
+    ("judge-audit", "audit-after-answer"),
 )
 """Service and named point; each is hit under a plain load."""
 

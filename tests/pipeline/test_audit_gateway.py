@@ -15,9 +15,10 @@ from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository
+from balance_judge_audit import repository, repository_numbers
 from balance_judge_audit.engine.alerts import Revision, State, Trigger, alert_id
-from balance_judge_audit.outbox import GatewaySender
+from balance_judge_audit.errors import NotTaken
+from balance_judge_audit.gatewaysender import GatewaySender
 from balance_judge_audit.settings import WorkerSettings
 from pydantic import SecretStr
 from support.ports import free_ports
@@ -111,8 +112,8 @@ async def test_each_revision_becomes_one_event_and_the_numbers_have_no_gap(
 ) -> None:
     await say(pool, revision(1), revision(2, state="cured"), revision(1, subject="urn:balance-demo:access-gate"))
     sender = GatewaySender(settings_of(topics, gateway), pool)
-    while await sender.step():
-        pass
+    assert await sender.step() == 3
+    assert await sender.step() == 0
     await sender.close()
     events = await sent(topics)
     assert [event["sequence"] for event in events] == ["1", "2", "3"]
@@ -135,7 +136,7 @@ async def test_a_crash_between_the_answer_and_its_record_sends_the_same_event_ag
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(repository, "sent", crash)
+        patch.setattr(repository_numbers, "settle", crash)
         with pytest.raises(Crash):
             await sender.step()
     assert await sender.step() == 1
@@ -150,13 +151,71 @@ async def test_what_the_gateway_refuses_for_good_is_kept_and_its_number_used_aga
 ) -> None:
     await say(pool, revision(1, subject="us-nowhere/15-1"), revision(1))
     sender = GatewaySender(settings_of(topics, gateway), pool)
-    while await sender.step():
-        pass
+    assert await sender.step() == 2
+    assert [event["sequence"] for event in await sent(topics)] == ["2"]
+    await say(pool, revision(2))
+    assert await sender.step() == 1
     await sender.close()
-    assert [event["sequence"] for event in await sent(topics)] == ["1"]
+    assert [(event["sequence"], event["data"]["revision"]) for event in await sent(topics)] == [("1", 2), ("2", 1)]
     row = await pool.fetchrow("SELECT status, answer FROM undeliverable")
     assert row is not None
     assert row["status"] == 422
+
+
+async def test_what_the_gateway_has_under_another_number_uses_none(
+    topics: CommonSettings, gateway: str, pool: asyncpg.Pool
+) -> None:
+    await say(pool, revision(1))
+    await pool.execute("CREATE TABLE again AS SELECT * FROM outbox WHERE channel = 'gateway'")
+    sender = GatewaySender(settings_of(topics, gateway), pool)
+    assert await sender.step() == 1
+    await pool.execute("INSERT INTO outbox SELECT * FROM again")
+    assert await sender.step() == 1
+    await say(pool, revision(2))
+    assert await sender.step() == 1
+    await sender.close()
+    assert [event["sequence"] for event in await sent(topics)] == ["1", "2"]
+    assert await pool.fetchval("SELECT count(*) FROM undeliverable") == 0
+
+
+async def test_one_that_was_taken_unheard_keeps_its_number_though_the_register_has_changed(
+    topics: CommonSettings,
+    gateway: str,
+    pool: asyncpg.Pool,
+    processes: Processes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = topics.sources.read_text(encoding="utf-8")
+    topics.sources.write_text(text.replace("alert.raised", "rule.changed"), encoding="utf-8")
+    [port] = free_ports(1)
+    stricter = f"http://127.0.0.1:{port}"
+    started = processes.start(
+        "balance-intake",
+        "gateway",
+        settings=topics,
+        name="stricter",
+        env={"port": port},
+        ready_url=f"{stricter}/readyz",
+    )
+    await started.ready(SECONDS)
+
+    async def unheard(*_: object) -> None:
+        raise ConnectionError
+
+    await say(pool, revision(1))
+    taken, refused = (GatewaySender(settings_of(topics, each), pool) for each in (gateway, stricter))
+    with monkeypatch.context() as patch:
+        patch.setattr(repository_numbers, "settle", unheard)
+        with pytest.raises(ConnectionError):
+            await taken.step()
+    await say(pool, revision(2))
+    with pytest.raises(NotTaken):
+        await refused.step()
+    assert await taken.step() == 2
+    for each in (taken, refused):
+        await each.close()
+    events = await sent(topics)
+    assert [(event["sequence"], event["data"]["revision"]) for event in events] == [("1", 1), ("2", 2)]
 
 
 async def test_without_a_token_alerts_wait_and_nothing_else_does(topics: CommonSettings, pool: asyncpg.Pool) -> None:

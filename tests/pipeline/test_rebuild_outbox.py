@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 from balance_chain.runtime.db import migrate
+from balance_judge_audit import repository_numbers
 from balance_judge_audit.rebuild import PACKAGE, carry_over
+from balance_judge_audit.repository_numbers import Draft
 
 OLD, SHADOW = "audit", "audit_rebuild"
 Said = tuple[str, int, int]
@@ -52,6 +54,11 @@ async def test_what_was_said_is_not_said_again(database: str, lost: bool) -> Non
                 await said(connection, OLD, [("a", 1, 5), ("a", 2, 6), ("b", 1, 9)], waiting=["b"])
                 await connection.execute("INSERT INTO shard VALUES (0, 100, 0, 99, 0)")
                 await connection.execute("UPDATE own_sequence SET next = 40")
+                await connection.execute(
+                    "INSERT INTO own_event (id, kind, event, revision_number, sequence)"
+                    " VALUES ('b.1', 'alert', '{}', 9, 39), ('rule.R01', 'rule', '{}', NULL, NULL)"
+                )
+                await connection.execute("INSERT INTO freed_sequence VALUES (17)")
             again: list[Said] = [("b", 1, 1), ("a", 1, 2), ("c", 1, 3), ("a", 2, 5), ("c", 2, 6)]
             await said(connection, SHADOW, again, waiting=["a", "b", "c"])
             await connection.execute("UPDATE own_sequence SET next = 30")
@@ -67,6 +74,12 @@ async def test_what_was_said_is_not_said_again(database: str, lost: bool) -> Non
             assert await numbers(connection, "alert") == [("a", 2, 6), ("b", 1, 9), ("c", 2, 11)]
             assert await left(connection) == [("b", 1, 9), ("c", 1, 10), ("c", 2, 11)]
             assert following == 12
-            assert await connection.fetchval(f'SELECT next FROM "{SHADOW}".own_sequence') == 40
+            await connection.execute(f'SET search_path TO "{SHADOW}"')
+            await repository_numbers.queue(connection, [Draft("c.1", "alert", b"{}", 10)])
+            given = await repository_numbers.number(connection)
+            assert [(each.id, each.sequence, each.first) for each in given] == [
+                ("rule.R01", 17, True), ("b.1", 39, False), ("c.1", 40, True),
+            ]  # fmt: skip
+            assert await connection.fetchval(f'SELECT next FROM "{SHADOW}".own_sequence') == 41
     finally:
         await pool.close()

@@ -5,6 +5,8 @@ BalanceError
 ├── WorkerCrashed     Faust gave up: end, and let the supervisor start anew
 ├── HistoryUnreadable the log or an archive does not give its records from the beginning
 ├── NoSuchRule        the rule that was asked for is not there
+├── GatewayUnclear    what answered in the gateway's place did not answer as it does
+├── NotTaken          the gateway takes none of our events as things stand
 ├── PhasesWrong       flow.yaml cannot mean anything
 ├── SendingWrong      sending.yaml cannot mean anything, or a secret cannot be read
 └── engine.conditions.RuleError   a rule that cannot mean anything
@@ -28,6 +30,14 @@ class HistoryUnreadable(BalanceError):
 
 class NoSuchRule(BalanceError):
     """The rule that was asked for is not where it was looked for."""
+
+
+class GatewayUnclear(BalanceError):
+    """The answer does not say what became of the events: they are sent again as they were."""
+
+
+class NotTaken(BalanceError):
+    """All events that were sent are to be sent again later."""
 
 
 class PhasesWrong(BalanceError):

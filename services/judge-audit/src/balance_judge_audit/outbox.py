@@ -2,17 +2,14 @@
 gateway.
 
 At least once and in order: what was sent is taken out afterwards, so a crash in between sends the same
-revision, with the same identity, again; readers drop it by (id, revision), the gateway by (source, id). Nothing
-here holds up the stream.
+revision, with the same identity, again; readers drop it by (id, revision). Nothing here holds up the stream.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import httpx
-import msgspec
 from aiokafka import AIOKafkaProducer
 from balance_chain.core.data import data_dir
 from balance_chain.core.partition import partition_for
@@ -25,26 +22,25 @@ from balance_chain.runtime.logs import get_logger
 from balance_chain.runtime.service import pause
 from balance_chain.runtime.telemetry import TRACEPARENT
 
-from balance_judge_audit import metrics, repository, repository_life, rulebook
-from balance_judge_audit.chainsubject import chain_subject
-from balance_judge_audit.engine.alerts import Revision
-from balance_judge_audit.repository import Outgoing, Pool
-from balance_judge_audit.repository_life import Waiting
+from balance_judge_audit import metrics, repository, rulebook
+from balance_judge_audit.errors import GatewayUnclear, NotTaken
+from balance_judge_audit.gatewaysender import GatewaySender, pace
+from balance_judge_audit.repository import Pool
 from balance_judge_audit.ruleannouncer import RuleAnnouncer
 from balance_judge_audit.settings import WorkerSettings
 
 BATCH: Final = 200
 IDLE_SECONDS: Final = 0.5
-REFUSED_FROM, REFUSED_TO = 400, 500
-# Not the alert's fault: wait and send it again.
-TRY_AGAIN: Final = frozenset({401, 403, 404, 408, 415, 425, 429})
-SEVERITIES: Final = {"L": "low", "M": "medium", "H": "high", "C": "critical"}
-MEDIA_TYPE: Final = "application/cloudevents+json"
 
-AWAY: Final[tuple[type[Exception], ...]] = (KafkaUnavailable, httpx.HTTPError, *BROKEN)
+AWAY: Final[tuple[type[Exception], ...]] = (
+    KafkaUnavailable,
+    httpx.HTTPError,
+    GatewayUnclear,
+    NotTaken,
+    *BROKEN,
+)
 
 _log: Final = get_logger("balance_judge_audit.outbox")
-_revision: Final = msgspec.json.Decoder(Revision)
 
 
 async def drain(settings: WorkerSettings, pool: Pool, health: Health, stop: asyncio.Event) -> None:
@@ -55,17 +51,25 @@ async def drain(settings: WorkerSettings, pool: Pool, health: Health, stop: asyn
     try:
         await asyncio.gather(
             _loop("alerts to topic", sender.step, settings, health, stop),
-            _loop("alerts to gateway", gateway.step, settings, health, stop),
-            _loop("rule changes to gateway", rules.step, settings, health, stop),
+            _loop("events to gateway", gateway.step, settings, health, stop, pace),
+            _loop("rule changes", rules.step, settings, health, stop),
         )
     finally:
         await sender.close()
         await gateway.close()
-        await rules.close()
+
+
+def _at_once(_: int) -> float:
+    return 0.0
 
 
 async def _loop(
-    part: str, step: Callable[[], Awaitable[int]], settings: WorkerSettings, health: Health, stop: asyncio.Event
+    part: str,
+    step: Callable[[], Awaitable[int]],
+    settings: WorkerSettings,
+    health: Health,
+    stop: asyncio.Event,
+    after: Callable[[int], float] = _at_once,
 ) -> None:
     wait = settings.audit_retry_seconds
     while not stop.is_set():
@@ -80,8 +84,9 @@ async def _loop(
             wait = min(wait * 2, 30.0)
             continue
         health.progress(part)
-        if not count:
-            await pause(stop, IDLE_SECONDS)
+        rest = after(count) if count else IDLE_SECONDS
+        if rest:
+            await pause(stop, rest)
 
 
 class TopicSender:
@@ -139,116 +144,3 @@ class TopicSender:
             await in_time(producer.start(), limit, "connect producer")
             self._producer = producer
         return self._producer
-
-
-class GatewaySender:
-    """Sends revisions as events of our own source. Its counter moves only when a number was accepted, so it
-    has no gap.
-    """
-
-    def __init__(self, settings: WorkerSettings, pool: Pool) -> None:
-        self._settings = settings
-        self._pool = pool
-        self._client = httpx.AsyncClient(timeout=settings.gateway_timeout_seconds, trust_env=False)
-
-    async def step(self) -> int:
-        """Sends one revision; says how many were settled. One sender at a time, whatever number of workers
-        there is.
-        """
-        token = self._settings.token()
-        if token is None:
-            return 0
-        async with self._pool.acquire() as connection, connection.transaction():
-            await repository.bound(connection, 2 * self._settings.gateway_timeout_seconds)
-            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", repository.GATEWAY_LOCK):
-                return 0
-            number = await repository.own_sequence(connection)
-            # People wait for what they have done to be sealed; an alert that waits a moment longer harms nobody.
-            action = await repository_life.next_action(connection)
-            if action is not None:
-                answer = await self._post({**action.event, "sequence": str(number)}, token, None)
-                await self._settle_action(connection, action, number, answer)
-                return 1
-            items = await repository.outgoing(connection, "gateway", 1)
-            if not items:
-                return 0
-            event = raised(items[0], self._settings.audit_source, number)
-            answer = await self._post(event, token, items[0].traceparent)
-            await self._settle(connection, items[0], number, answer)
-        return 1
-
-    async def _post(self, event: dict[str, Any], token: str, traceparent: str | None) -> httpx.Response:
-        return await self._client.post(
-            self._settings.gateway_url.rstrip("/") + "/v1/events",
-            content=msgspec.json.encode(event),
-            headers={
-                "content-type": MEDIA_TYPE,
-                "authorization": f"Bearer {token}",
-                **({TRACEPARENT: traceparent} if traceparent else {}),
-            },
-        )
-
-    async def _settle_action(self, connection: Any, action: Waiting, number: int, answer: httpx.Response) -> None:
-        if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
-            receipt = answer.text if answer.is_success else None
-            await repository_life.settle_action(connection, action.event_id, "sent", receipt)
-            if answer.is_success:
-                await repository.use_sequence(connection, number)
-            return
-        if _for_good(answer):
-            metrics.REFUSED.inc()
-            _log.error("act_refused_by_gateway", id=action.event_id, status=answer.status_code)
-            await repository_life.settle_action(connection, action.event_id, "refused", answer.text[:2000])
-            return
-        answer.raise_for_status()
-
-    async def _settle(self, connection: Any, item: Outgoing, number: int, answer: httpx.Response) -> None:
-        if answer.is_success or answer.status_code == httpx.codes.CONFLICT:
-            # 409: the gateway has this revision already, under the number that it had then.
-            await repository.sent(connection, "gateway", [item.number])
-            if answer.is_success:
-                await repository.use_sequence(connection, number)
-            return
-        if _for_good(answer):
-            metrics.REFUSED.inc()
-            _log.error("refused_by_gateway", id=item.id, revision=item.revision, status=answer.status_code)
-            await repository.note_undeliverable(connection, item, answer.status_code, answer.text)
-            await repository.sent(connection, "gateway", [item.number])
-            return
-        answer.raise_for_status()
-
-    async def close(self) -> None:
-        """Ends the connections."""
-        await self._client.aclose()
-
-
-def _for_good(answer: httpx.Response) -> bool:
-    return REFUSED_FROM <= answer.status_code < REFUSED_TO and answer.status_code not in TRY_AGAIN
-
-
-def raised(item: Outgoing, source: str, number: int) -> dict[str, Any]:
-    """The event that says that an alert was raised or revised."""
-    revision = _revision.decode(item.value)
-    data: dict[str, Any] = {
-        "alert_id": revision.id,
-        "rule": revision.rule,
-        "rule_version": revision.version,
-        "severity": SEVERITIES[revision.severity],
-        "subject": revision.subject,
-        "revision": revision.revision,
-        "state": revision.state,
-        "at": revision.judged,
-        "digest": hashlib.sha256(item.value).hexdigest(),
-        "trigger": [trigger.leaf for trigger in revision.triggers],
-    }
-    return {
-        "specversion": "1.0",
-        "id": f"{revision.id}.{revision.revision}",
-        "source": source,
-        "type": "alert.raised",
-        "subject": chain_subject(revision.subject, source),
-        "time": revision.judged,
-        "recordedtime": revision.judged,
-        "sequence": str(number),
-        "data": data,
-    }

@@ -68,6 +68,9 @@ _CARRY_OVER: Final = (
     "INSERT INTO action SELECT * FROM {old}.action",
     "SELECT setval(pg_get_serial_sequence('action', 'number'), (SELECT coalesce(max(number), 1) FROM action))",
     "INSERT INTO session SELECT * FROM {old}.session",
+    "INSERT INTO own_event SELECT * FROM {old}.own_event",
+    "SELECT setval(pg_get_serial_sequence('own_event', 'place'), (SELECT coalesce(max(place), 1) FROM own_event))",
+    "INSERT INTO freed_sequence SELECT * FROM {old}.freed_sequence",
     "UPDATE own_sequence SET next = greatest(own_sequence.next, o.next) FROM {old}.own_sequence o",
     "SELECT setval('alert_number', greatest((SELECT coalesce(max(number), 1) FROM alert_revision), 1))",
 )

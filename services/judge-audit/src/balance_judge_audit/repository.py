@@ -29,7 +29,6 @@ CHANNELS: Final[tuple[Channel, ...]] = ("topic", "gateway")
 # One writer of alerts at a time: numbers rise in the order of commits, and facts across shards are taken once.
 ALERTS_LOCK: Final = 0x42414C01
 ACROSS_LOCK: Final = 0x42414C02
-GATEWAY_LOCK: Final = 0x42414C03
 
 _pack: Final = msgspec.msgpack.Encoder()
 _case: Final = msgspec.msgpack.Decoder(CaseState)
@@ -338,6 +337,16 @@ async def outgoing(connection: Connection, channel: Channel, most: int) -> list[
     return [Outgoing(*row) for row in rows]
 
 
+async def not_queued(connection: Connection, most: int) -> list[Outgoing]:
+    """What is still to become an event of our own source, in the order in which it was said."""
+    rows = await connection.fetch(
+        "SELECT number, id, revision, value, traceparent FROM outbox b WHERE channel = 'gateway'"
+        " AND NOT EXISTS (SELECT FROM own_event o WHERE o.revision_number = b.number) ORDER BY number LIMIT $1",
+        most,
+    )
+    return [Outgoing(*row) for row in rows]
+
+
 async def sent(connection: Connection, channel: Channel, numbers: Sequence[int]) -> None:
     """Takes what was sent out of the outbox."""
     await connection.execute("DELETE FROM outbox WHERE channel = $1 AND number = ANY($2::bigint[])", channel, numbers)
@@ -347,24 +356,3 @@ async def outbox_size(connection: Connection) -> dict[str, int]:
     """How many revisions wait, by channel."""
     rows = await connection.fetch("SELECT channel, count(*) AS waiting FROM outbox GROUP BY channel")
     return {**dict.fromkeys(CHANNELS, 0), **{row["channel"]: row["waiting"] for row in rows}}
-
-
-async def own_sequence(connection: Connection) -> int:
-    """The next number of our own counter as a source."""
-    return int(await connection.fetchval("SELECT next FROM own_sequence"))
-
-
-async def use_sequence(connection: Connection, used: int) -> None:
-    """The number was accepted: the next one follows."""
-    await connection.execute("UPDATE own_sequence SET next = $1 + 1 WHERE next = $1", used)
-
-
-async def note_undeliverable(connection: Connection, item: Outgoing, status: int, answer: str) -> None:
-    """Keeps an alert that the gateway refused for good."""
-    await connection.execute(
-        "INSERT INTO undeliverable (id, revision, status, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        item.id,
-        item.revision,
-        status,
-        answer[:2000],
-    )

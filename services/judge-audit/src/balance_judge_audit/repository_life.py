@@ -149,12 +149,14 @@ def act_of(row: Mapping[str, Any]) -> Act:
     )
 
 
-async def next_action(connection: Connection) -> Waiting | None:
-    """The first thing that people have asked to be sealed."""
-    row = await connection.fetchrow(
-        "SELECT event_id, event FROM action WHERE state = 'pending' ORDER BY number LIMIT 1"
+async def waiting_actions(connection: Connection, most: int) -> list[Waiting]:
+    """What people have asked to be sealed and is not on its way yet, in the order in which it was asked for."""
+    rows = await connection.fetch(
+        "SELECT event_id, event FROM action a WHERE state = 'pending'"
+        " AND NOT EXISTS (SELECT FROM own_event o WHERE o.id = a.event_id) ORDER BY number LIMIT $1",
+        most,
     )
-    return None if row is None else Waiting(row["event_id"], json.loads(row["event"]))
+    return [Waiting(row["event_id"], json.loads(row["event"])) for row in rows]
 
 
 async def settle_action(connection: Connection, event_id: str, state: str, answer: str | None) -> None:

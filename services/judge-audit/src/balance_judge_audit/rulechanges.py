@@ -81,8 +81,8 @@ def announcements(book: Mapping[str, Version], sealed: Mapping[str, Standing]) -
     return found
 
 
-def event_of(change: Announcement, source: str, number: int, now: int) -> dict[str, Any]:
-    """The event as our source sends it; `number` is the next of its counter, `now` when the book was seen to differ."""
+def event_of(change: Announcement, source: str, now: int) -> dict[str, Any]:
+    """The event as our source sends it, without its number; `now` is when the book was seen to differ."""
     data: dict[str, Any] = {"rule": change.rule, "to": change.after}
     if change.before is not None:
         data["from"] = change.before
@@ -97,7 +97,6 @@ def event_of(change: Announcement, source: str, number: int, now: int) -> dict[s
         "subject": source,
         "time": moment,
         "recordedtime": moment,
-        "sequence": str(number),
         "data": data,
     }
 
