@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from balance_chain.core.keys import KeyDirectory
@@ -34,6 +35,11 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("balance")
 _SERVERS = pytest.StashKey[Servers]()
+# No test asserts a duration, nor does hypothesis for it; all else is as it was chosen (CI, `--hypothesis-profile`).
+hypothesis.settings.register_profile(
+    "untimed", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

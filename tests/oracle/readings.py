@@ -194,15 +194,17 @@ class Trial:
         self.begun = accepted.day
         self.procedure = accepted.get("procedure")
         self.known = self.procedure in LIMITS
-        self.granted: tuple[date, date] | None = None
-        """The day that an extension named, and on which it was granted."""
+        self.granted: tuple[date, Event] | None = None
+        """The day that an extension named, and the extension."""
         self.pauses: list[list[Any]] = []
-        """Each with its name, the first day that does not run, and the first that runs again."""
+        """Each with its start, the first day that does not run, and the first that runs again."""
 
     def last(self) -> date | None:
         if self.granted is not None:
-            until, since = self.granted
-            return self._run(since, until, [each for each in self.pauses if each[1] > since])
+            until, grant = self.granted
+            # The day of acceptance is not counted; that of the grant, if it is a later one, is.
+            since = max(self.begun, grant.day - timedelta(days=1))
+            return self._run(since, until, [each for each in self.pauses if each[0].time > grant.time])
         count, unit = LIMITS[self.procedure]
         nominal = self.begun + timedelta(days=count) if unit == "days" else months_after(self.begun, count)
         day = self._run(self.begun, nominal, self.pauses)
@@ -227,12 +229,12 @@ class Trial:
         if event.type == "case.converted" and event.get("to") in LIMITS:
             self.procedure, self.granted = event.get("to"), None
         elif event.type == "limit.extended" and event.get("result") != "denied" and not event.get("party_deadline"):
-            self.granted = (date.fromisoformat(event.get("until")), event.day)
+            self.granted = (date.fromisoformat(event.get("until")), event)
         elif event.is_("limit.suspended", action="start"):
-            self.pauses.append([event.get("suspension_id"), event.day, None])
+            self.pauses.append([event, event.day, None])
         elif event.is_("limit.suspended", action="resume"):
             for pause in self.pauses:
-                if pause[2] is None and event.get("suspension_id") in (None, pause[0]):
+                if pause[2] is None and event.get("suspension_id") in (None, pause[0].get("suspension_id")):
                     pause[2] = event.day
 
 
@@ -581,10 +583,12 @@ def r33(history: History) -> bool:
 
 def r35(history: History) -> bool:
     signed: dict[str, dict[str, str]] = {}
+    ever: set[str] = set()
+    """What was signed at some time: a ruling of correction gives it another text, and unsigns nothing."""
     for event in history:
         name, digests = event.get("document_id"), event.get("digests") or {}
         silently = event.is_("record.amended", kind="document") and event.get("correction_ruling") is not True
-        if silently and name in signed:
+        if silently and name in ever:
             return True
         if event.is_("record.amended", correction_ruling=True):
             signed = {} if name is None else {each: seen for each, seen in signed.items() if each != name}
@@ -596,6 +600,7 @@ def r35(history: History) -> bool:
                 return True
             if event.type == "document.signed":
                 signed[name] = digests
+                ever.add(name)
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -269,6 +270,40 @@ def test_the_engine_says_what_a_second_reading_says_in_whatever_order_the_events
     assert said(history, order) & READINGS.keys() == expected
     random.shuffle(order)
     assert said(history, order) & READINGS.keys() == expected
+
+
+EXCLUDED, NAMED = ("limit.suspended", {"action": "start"}), ("limit.extended", {"until": "2025-02-10"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "late"),
+    [
+        pytest.param([EXCLUDED, NAMED], True, id="the court that names a day knows of the exclusion"),
+        pytest.param([NAMED, EXCLUDED], False, id="the exclusion begins later, and stops the time to the day named"),
+    ],
+)
+@pytest.mark.parametrize("hours", [1, 24])
+def test_a_day_that_a_court_names_takes_account_of_what_was_excluded_before(
+    changes: list[tuple[str, dict[str, Any]]], late: bool, hours: int
+) -> None:
+    """Also where all is of one day, that of acceptance, which is not counted."""
+    told = [("case.accepted", {"procedure": "ordinary"}), *changes]
+    history = [Event(kind, START + number * timedelta(hours=hours), data) for number, (kind, data) in enumerate(told)]
+    assert READINGS["R05"](history) is late
+    assert all(("R05" in said(history, list(order))) is late for order in permutations(range(len(history))))
+
+
+@pytest.mark.parametrize("later", [{}, {"correction_ruling": False}, {"correction_ruling": True}])
+def test_a_ruling_of_correction_covers_its_own_amendment_alone(later: dict[str, Any]) -> None:
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("document.signed", {"kind": "judgment", "document_id": "D-1", "signers": ["r_1"]}),
+        ("record.amended", {"correction_ruling": True}),
+        ("record.amended", {"kind": "document", "document_id": "D-1", **later}),
+    ]
+    history = [Event(kind, START + number * timedelta(hours=1), data) for number, (kind, data) in enumerate(told)]
+    broken = later.get("correction_ruling") is not True
+    assert READINGS["R35"](history) is broken
+    assert all(("R35" in said(history, list(order))) is broken for order in permutations(range(len(history))))
 
 
 @pytest.mark.parametrize("rule", sorted(READINGS))

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import msgspec
+import pytest
 from balance_chain.core.canonical import encode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
@@ -41,6 +42,7 @@ DRAWN: dict[str, list[Any]] = {
     "action": ["appointed", "appointed", "withdrawn"],
     "agency": ["r_60", "r_61", "n_62"],
     "selection": ["lottery", "rota", "agreement"],
+    "rota": ["a", "a", "b"],
     "rota_size": [6, 7, 8],
     "claim": [1000, 3000],
     "award": [0, 500, 510, 520, 900],
@@ -55,8 +57,8 @@ ONLY = [
 
 Item = tuple[datetime, int, str, dict[str, Any]]
 """When, in which case (whose number gives court and shard), and what; no two at the same instant."""
-Standing = set[tuple[str, str]]
-"""Rule and of whom it speaks."""
+Standing = set[tuple[str, str, str]]
+"""Rule, the group in which somebody stands out, and of whom it speaks: each has an alert of its own."""
 
 
 @st.composite
@@ -75,7 +77,7 @@ def histories(draw: st.DrawFn) -> list[Item]:
             ("judge.assigned", {"judge": one["judge"], "mode": one["mode"]}),
             ("judge.assigned", {"judge": one["judge"], "mode": "random", "role": one["role"]}),
             ("counsel.changed", {"lawyer": one["lawyer"], "action": one["action"]}),
-            ("property.disposed", {"rota": "a", **{each: one[each] for each in ("agency", "selection", "rota_size")}}),
+            ("property.disposed", {each: one[each] for each in ("rota", "agency", "selection", "rota_size")}),
             ("case.submitted", {"amount": one["claim"]}),
             ("judgment.pronounced", {"kind": "judgment", "cause_code": "9001", "amount": one["award"]}),
             ("similar_case.reported", {}),
@@ -198,11 +200,13 @@ def paired(items: list[Item], upto: datetime, court: int) -> set[str]:
     return found
 
 
-def chosen(items: list[Item], upto: datetime, court: int) -> set[str]:
-    """R23: agencies chosen in more cases of two weeks than an equal chance for all of the list gives."""
+def chosen(items: list[Item], upto: datetime, court: int, rota: str) -> set[str]:
+    """R23: agencies of a list chosen in more cases of two weeks than an equal chance for all of it gives."""
     first: dict[tuple[int, str], tuple[datetime, int]] = {}
     for at, case, kind, data in items:
-        if at < upto and case % 2 == court and kind == "property.disposed" and data["selection"] != "agreement":
+        if at >= upto or case % 2 != court or kind != "property.disposed" or data["rota"] != rota:
+            continue
+        if data["selection"] != "agreement":
             first.setdefault((case, data["agency"]), (at, data["rota_size"]))
     seen = [(agency, size) for (_, agency), (at, size) in first.items() if at >= upto - 2 * WEEK]
     small = SMALL["R23"]
@@ -260,19 +264,20 @@ def expected(items: list[Item]) -> list[Standing]:
         upto = MONDAY + week * WEEK
         window = [each for each in items if upto - 2 * WEEK <= each[0] < upto]
         standing: Standing = set()
-        for court in range(2):
-            standing |= {("R21", name) for name in designated(window, court)}
-            standing |= {("R22", name) for name in paired(items, upto, court)}
-            standing |= {("R23", name) for name in chosen(items, upto, court)}
+        for court, code in enumerate(COURTS):
+            standing |= {("R21", code, name) for name in designated(window, court)}
+            standing |= {("R22", code, name) for name in paired(items, upto, court)}
+            for rota in ("a", "b"):
+                standing |= {("R23", f"{code} {rota}", name) for name in chosen(items, upto, court, rota)}
         reported = {case for at, case, kind, _ in items if kind == "similar_case.reported" and at < upto}
         advised = {case for case in advised | far_off(items, upto) if case not in reported}
-        standing |= {("R34", f"（2026）{COURTS[case % 2]}民初{case + 1}号") for case in advised}
+        standing |= {("R34", "9001", f"（2026）{COURTS[case % 2]}民初{case + 1}号") for case in advised}
         weeks.append(standing)
     return weeks
 
 
 def found(said: list[Revision]) -> list[Standing]:
-    """What the engine says stands after each Monday; a person may stand out in two courts."""
+    """What the engine says stands after each Monday."""
     weeks: list[Standing] = []
     for week in range(WEEKS + 1):
         upto = format_ms(int((MONDAY + week * WEEK).timestamp() * 1000))
@@ -280,10 +285,37 @@ def found(said: list[Revision]) -> list[Standing]:
         standing: Standing = set()
         for each in last.values():
             if each.state == "open":
-                other = each.start.rpartition(" ")[0]
-                standing.add((each.rule, f"{each.subject} {other}" if other else each.subject))
+                people = each.subject, each.numbers.get("with", "")
+                standing.add((each.rule, str(each.numbers["group"]).strip(), " ".join(filter(None, people))))
         weeks.append(standing)
     return weeks
+
+
+def drawn(hours: int, case: int, rota: str = "a") -> Item:
+    """The draw of one agency, so many hours from the first Monday."""
+    data = {"rota": rota, "agency": "r_60", "selection": "lottery", "rota_size": 6}
+    return MONDAY + timedelta(hours=hours), case, "property.disposed", data
+
+
+@pytest.mark.parametrize(
+    ("items", "other"),
+    [
+        pytest.param([drawn(-4, 0), drawn(1, 2), drawn(2, 1), drawn(3, 3)], "京0105 a", id="two courts"),
+        pytest.param(
+            [drawn(-4, 0), drawn(1, 2), drawn(2, 0, "b"), drawn(3, 2, "b")],
+            "京0491 b",
+            id="two lists, in the same cases",
+        ),
+    ],
+)
+def test_who_stands_out_twice_on_one_day_has_two_alerts_and_the_end_of_one_does_not_end_the_other(
+    items: list[Item], other: str
+) -> None:
+    said = in_steps(items, [])
+    standing = [{group for _, group, _ in week} for week in found(said)]
+    assert standing[:4] == [set(), {"京0491 a", other}, {other}, set()]
+    assert len({each.id for each in said}) == 2
+    assert found(said) == expected(items)
 
 
 @settings(max_examples=200, deadline=None)

@@ -120,9 +120,10 @@ class Draws(Cases):
         if not isinstance(person, str) or not isinstance(size, int):
             return []
         case = self._met(fact, states)
-        tally = None if person in case.counted else self._tally(fact, states)
+        drawn = f"{person} {self._group_of(fact)}"  # from two lists in one case: once in each
+        tally = None if drawn in case.counted else self._tally(fact, states)
         if tally is not None:
-            case.counted.append(person)
+            case.counted.append(drawn)
             tally.counts[person] = tally.counts.get(person, 0) + 1
             tally.size = shortest(tally.size, size)
             tally.note(person, seen_of(fact))

@@ -58,14 +58,14 @@ class _Count:
     period: Period
     choice: str | None
     until: date | None = None
-    until_from: date | None = None
     intervals: list[tuple[str | None, Interval]] = field(default_factory=list)
+    reckoned: int = 0
+    """How many exclusions, the first ones, had begun when a court named a day, and so are in that day."""
 
     @property
     def running(self) -> list[Interval]:
-        """The exclusions that count: a court that names a day knows of what came before."""
-        since = self.until_from
-        return [each for _, each in self.intervals if since is None or each.first > since]
+        """The exclusions that move the last day."""
+        return [each for _, each in self.intervals[self.reckoned :]]
 
 
 def compile_deadline(spec: Deadline, parameters: Parameters) -> Callable[[View], list[Episode]]:
@@ -175,13 +175,14 @@ class _Judge:
             to = next((fact.values.get(each.to) for each in self._spec.rebased_by if each.event == fact.type), None)
             if isinstance(to, str) and to in self._table:
                 count.period, count.choice = self._table[to], to
-                count.until = count.until_from = None
+                count.until, count.reckoned = None, 0
         elif role == "extend":
             until = next(
                 (fact.values.get(each.until) for each in self._spec.extended_by if each.event == fact.type), None
             )
             if isinstance(until, str) and (parsed := day_of_text(until, zone)) is not None:
-                count.until, count.until_from = parsed, on
+                # By order and not by day: an exclusion of the day of the start is counted from the next one.
+                count.until, count.reckoned = parsed, len(count.intervals)
         elif role == "suspend":
             for spec in self._spec.suspended_by:
                 if spec.event == fact.type:

@@ -142,7 +142,8 @@ class Windowed:
             known = window.said.get(name)
             seen = finding.seen[-1]
             if known is None:
-                start = format_ms(now)[:10]
+                # One person may stand out in two groups on one day: the episodes, and so their alerts, are two.
+                start = f"{group} {format_ms(now)[:10]}".strip()
                 known = window.said[name] = Said(start, 0, 0, True, window.due, seen)
             elif known.stands and finding.level <= known.level:
                 known.period = window.due
@@ -203,11 +204,15 @@ class Windowed:
 
     def _day_key(self, fact: HeldFact) -> str | None:
         """Where a fact is counted: by the day of ledger time, so that it is counted once and never later."""
+        named = self._group_of(fact)
+        return None if named is None else f"{self._rule.id} b {fact.time // DAY_MS} {named}"
+
+    def _group_of(self, fact: HeldFact) -> str | None:
+        """The group as keys have it; None where the fact does not say it."""
         values = [fact.court if path == COURT else fact.values.get(path) for path in self._group]
         if self._group and values[0] is None:
             return None
-        named = " ".join("" if each is None else str(each) for each in values)
-        return f"{self._rule.id} b {fact.time // DAY_MS} {named}"
+        return " ".join("" if each is None else str(each) for each in values)
 
     def _tally(self, fact: HeldFact, states: States) -> Tally | None:
         key = self._day_key(fact)

@@ -87,7 +87,9 @@ def shortest(one: int, other: int) -> int:
 
 
 class Said(msgspec.Struct, array_like=True):
-    """What was last said of a person or pair: `level` rises with how far out it is."""
+    """What was last said of a person or pair: `start` names the group and the day of the episode, `level` rises with
+    how far out it is.
+    """
 
     start: str
     revision: int
@@ -106,7 +108,7 @@ class Window(msgspec.Struct, array_like=True, tag="window"):
 
 
 class Met(msgspec.Struct, array_like=True, tag="met"):
-    """Who was seen in a case: people of two sides and their pairs that are counted; or whom was drawn."""
+    """Who was seen in a case: people of two sides and their pairs that are counted; or who was drawn from where."""
 
     one: dict[str, Seen] = {}
     other: list[str] = []
