@@ -46,6 +46,8 @@ Reading = Callable[[History], bool]
 Is = Callable[[Event], bool]
 COURT = "京0491"
 SHORT = ("simplified", "small_claims")
+FURTHER = ("appeal", "appeal_ruling", "retrial", "retrial_review", "administrative_appeal")
+"""By which a case goes on after its judgment."""
 
 
 def rolled(day: date) -> date:
@@ -187,30 +189,24 @@ LIMITS: dict[str, tuple[int, str]] = {
 }
 
 
-class Trial:
-    """A trial limit counted day by day: the period runs on the days that are not excluded."""
+class Exclusions:
+    """Days that the law excludes from a period, which runs on the others: counted day by day."""
 
-    def __init__(self, accepted: Event) -> None:
-        self.begun = accepted.day
-        self.procedure = accepted.get("procedure")
-        self.known = self.procedure in LIMITS
-        self.granted: tuple[date, Event] | None = None
-        """The day that an extension named, and the extension."""
-        self.pauses: list[list[Any]] = []
+    def __init__(self) -> None:
+        self._pauses: list[list[Any]] = []
         """Each with its start, the first day that does not run, and the first that runs again."""
 
-    def last(self) -> date | None:
-        if self.granted is not None:
-            until, grant = self.granted
-            # The day of acceptance is not counted; that of the grant, if it is a later one, is.
-            since = max(self.begun, grant.day - timedelta(days=1))
-            return self._run(since, until, [each for each in self.pauses if each[0].time > grant.time])
-        count, unit = LIMITS[self.procedure]
-        nominal = self.begun + timedelta(days=count) if unit == "days" else months_after(self.begun, count)
-        day = self._run(self.begun, nominal, self.pauses)
-        return None if day is None else rolled(day)
+    def change(self, event: Event) -> None:
+        if event.is_("limit.suspended", action="start"):
+            self._pauses.append([event, event.day, None])
+        elif event.is_("limit.suspended", action="resume"):
+            for pause in self._pauses:
+                if pause[2] is None and event.get("suspension_id") in (None, pause[0].get("suspension_id")):
+                    pause[2] = event.day
 
-    def _run(self, since: date, nominal: date, pauses: list[list[Any]]) -> date | None:
+    def last(self, since: date, nominal: date, after: Event | None = None) -> date | None:
+        """The last day where only pauses count that began after this event; None while one goes on."""
+        pauses = [each for each in self._pauses if after is None or each[0].time > after.time]
         left, day = (nominal - since).days, since
         if left <= 0:
             return nominal
@@ -222,6 +218,29 @@ class Trial:
             left -= not over
         return day
 
+
+class Trial:
+    """A trial limit: its procedure, what was excluded, and the day that a court named."""
+
+    def __init__(self, accepted: Event) -> None:
+        self.begun = accepted.day
+        self.procedure = accepted.get("procedure")
+        self.known = self.procedure in LIMITS
+        self.granted: tuple[date, Event] | None = None
+        """The day that an extension named, and the extension."""
+        self.excluded = Exclusions()
+
+    def last(self) -> date | None:
+        if self.granted is not None:
+            until, grant = self.granted
+            # The day of acceptance is not counted; that of the grant, if it is a later one, is.
+            since = max(self.begun, grant.day - timedelta(days=1))
+            return self.excluded.last(since, until, after=grant)
+        count, unit = LIMITS[self.procedure]
+        nominal = self.begun + timedelta(days=count) if unit == "days" else months_after(self.begun, count)
+        day = self.excluded.last(self.begun, nominal)
+        return None if day is None else rolled(day)
+
     def change(self, event: Event) -> None:
         last = self.last()
         if last is not None and event.day > last:
@@ -230,12 +249,8 @@ class Trial:
             self.procedure, self.granted = event.get("to"), None
         elif event.type == "limit.extended" and event.get("result") != "denied" and not event.get("party_deadline"):
             self.granted = (date.fromisoformat(event.get("until")), event)
-        elif event.is_("limit.suspended", action="start"):
-            self.pauses.append([event, event.day, None])
-        elif event.is_("limit.suspended", action="resume"):
-            for pause in self.pauses:
-                if pause[2] is None and event.get("suspension_id") in (None, pause[0].get("suspension_id")):
-                    pause[2] = event.day
+        else:
+            self.excluded.change(event)
 
 
 def r05(history: History) -> bool:
@@ -344,19 +359,28 @@ def r11(history: History) -> bool:
 
 
 def r12(history: History) -> bool:
-    """Without exclusions, which the histories do not have."""
-
-    def filed(event: Event) -> bool:
-        return event.type == "enforcement.filed"
-
-    def closed(event: Event) -> bool:
-        return event.type == "case.closed"
-
-    def told(event: Event) -> bool:
-        return event.is_("notice.issued", kind="enforcement") or closed(event)
-
-    return overdue(history, filed, told, days(10)) or overdue(
-        history, filed, closed, lambda day: rolled(months_after(day, 6))
+    waiting: Event | None = None
+    excluded = Exclusions()
+    for event in history:
+        if waiting is None:
+            if event.type == "enforcement.filed":
+                waiting, excluded = event, Exclusions()
+            continue
+        last = excluded.last(waiting.day, months_after(waiting.day, 6))
+        over = last is not None and event.day > rolled(last)
+        if event.type == "case.closed":
+            if over:
+                return True
+            waiting = None
+        elif not over:
+            excluded.change(event)
+    if waiting is not None and excluded.last(waiting.day, months_after(waiting.day, 6)) is not None:
+        return True
+    return overdue(
+        history,
+        lambda e: e.type == "enforcement.filed",
+        lambda e: e.is_("notice.issued", kind="enforcement") or e.type == "case.closed",
+        days(10),
     )
 
 
@@ -401,8 +425,9 @@ def r16(history: History) -> bool:
     for event in history:
         if event.type == "judgment.pronounced":
             over = True
-        further = event.type == "case.accepted" and event.get("procedure") in ("appeal", "retrial")
-        if further or event.type in ("appeal.filed", "enforcement.filed"):
+        further = event.type == "case.accepted" and event.get("procedure") in FURTHER
+        again = event.is_("case.transferred", kind="remand") or event.is_("appeal.decided", result="remanded")
+        if further or again or event.type in ("appeal.filed", "enforcement.filed"):
             over = False
         if over and event.type.startswith("evidence."):
             return True
@@ -530,7 +555,9 @@ def r29(history: History) -> bool:
             team |= {event.get(name)} if event.get(name) else set()
         for name in ("members", "added", "removed"):
             team |= set(event.get(name) or ())
-        team |= set(event.get("signers") or ()) | ({event.actor} if event.actor else set())
+        team |= set(event.get("signers") or ())
+        if event.actor and event.type != "permission.changed":  # who gives access is not of the case by that
+            team.add(event.actor)
         if event.is_("permission.changed", kind="grant"):
             team.add(event.get("grantee"))
     return any(

@@ -74,18 +74,22 @@ def _after(spec: ForbiddenTransition, view: View, acts: list[tuple[Fact, Named]]
     found: list[tuple[Fact, Named]] = []
     for act, why in acts:
         passed = [gate for gate in together(spec, ("act", act), "after", gates) if view.earlier(gate, act)]
-        if not passed:
+        # What re-opens one need not re-open another: of two requests for recusal each is decided by itself.
+        standing = [gate for gate in passed if not _reopened(spec, view, gate, act, reopenings)]
+        if not standing:
             continue
-        gate = passed[-1]
+        gate = standing[-1]
         if spec.differs is not None:
             one, other = act.values.get(spec.differs), gate.values.get(spec.differs)
             if one is None or other is None or one == other:
                 continue
-        own = together(spec, ("after", gate), "reopened_by", reopenings)
-        if any(not view.earlier(each, gate) and not view.earlier(act, each) for each in own):
-            continue
         found.append((act, [*why, ("after", gate)]))
     return found
+
+
+def _reopened(spec: ForbiddenTransition, view: View, gate: Fact, act: Fact, reopenings: list[Fact]) -> bool:
+    own = together(spec, ("after", gate), "reopened_by", reopenings)
+    return any(not view.earlier(each, gate) and not view.earlier(act, each) for each in own)
 
 
 def compile_sequence(spec: Sequence, parameters: Parameters) -> Judge:
