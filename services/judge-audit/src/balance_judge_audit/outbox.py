@@ -6,7 +6,7 @@ revision, with the same identity, again; readers drop it by (id, revision). Noth
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import httpx
@@ -25,7 +25,7 @@ from balance_chain.runtime.telemetry import TRACEPARENT
 from balance_judge_audit import metrics, repository, rulebook
 from balance_judge_audit.errors import GatewayUnclear, NotTaken
 from balance_judge_audit.gatewaysender import GatewaySender, pace
-from balance_judge_audit.repository import Pool
+from balance_judge_audit.repository import Outgoing, Pool
 from balance_judge_audit.ruleannouncer import RuleAnnouncer
 from balance_judge_audit.settings import WorkerSettings
 
@@ -106,17 +106,8 @@ class TopicSender:
         if not items:
             return 0
         producer = await self._open()
-        topic, limit = self._settings.topic(ALERTS), self._settings.kafka_timeout_seconds
         try:
-            for item in items:
-                sending = producer.send_and_wait(
-                    topic,
-                    item.value,
-                    key=item.id.encode(),
-                    partition=partition_for(item.id, self._settings.partitions),
-                    headers=[(TRACEPARENT, item.traceparent.encode())] if item.traceparent else None,
-                )
-                await in_time(sending, limit, f"write to {ALERTS}")
+            await in_time(self._write(producer, items), self._settings.kafka_timeout_seconds, f"write to {ALERTS}")
         except KafkaUnavailable:
             await self.close()
             raise
@@ -124,6 +115,21 @@ class TopicSender:
         async with self._pool.acquire() as connection:
             await repository.sent(connection, "topic", [item.number for item in items])
         return len(items)
+
+    async def _write(self, producer: AIOKafkaProducer, items: Sequence[Outgoing]) -> None:
+        """All at once, each of them acknowledged; an alert's revisions go to one partition and keep their order."""
+        topic = self._settings.topic(ALERTS)
+        sending = [
+            await producer.send(
+                topic,
+                item.value,
+                key=item.id.encode(),
+                partition=partition_for(item.id, self._settings.partitions),
+                headers=[(TRACEPARENT, item.traceparent.encode())] if item.traceparent else None,
+            )
+            for item in items
+        ]
+        await asyncio.gather(*sending)
 
     async def close(self) -> None:
         """Ends the producer; the next step makes a new one."""
