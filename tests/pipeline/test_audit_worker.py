@@ -31,7 +31,7 @@ from support.processes import Processes, Running
 from support.waiting import wait_until
 
 SECONDS = 40.0
-TABLES = ("case_state", "source_state", "held", "held_across", "across_state", "alert_revision")
+TABLES = ("case_state", "case_facts", "source_state", "held", "held_across", "across_state", "alert_revision")
 
 
 @pytest.fixture

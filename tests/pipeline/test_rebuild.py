@@ -31,8 +31,8 @@ CLOCK = {"grace_seconds": 5.0, "lateness_seconds": 5.0}
 COMMAND_SECONDS = 180
 VERIFIER = ("event", "digest", "block", "log_node", "checkpoint", "finding", "shard", "log")
 AUDIT = (
-    "shard", "case_state", "source_state", "alert", "alert_revision", "outbox", "own_event", "own_sequence",
-    "freed_sequence", "unreadable",
+    "shard", "case_state", "case_facts", "source_state", "alert", "alert_revision", "outbox", "own_event",
+    "own_sequence", "freed_sequence", "unreadable",
 )  # fmt: skip
 INTAKE = ("dedup", "sealed_shard", "rejected")
 PROJECTIONS = (("verifier", "verifier", VERIFIER), ("judge-audit", "audit", AUDIT), ("intake", "intake", INTAKE))

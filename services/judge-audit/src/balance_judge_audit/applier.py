@@ -18,7 +18,7 @@ from balance_chain.core.times import parse_ms
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
-from balance_judge_audit import metrics, repository, repository_calendar
+from balance_judge_audit import metrics, repository, repository_calendar, repository_cases
 from balance_judge_audit.engine.across import AcrossEngine
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
@@ -158,7 +158,7 @@ class Applier:
                 self._judge(part)
             await repository.move_shards(connection, [(part.before, part.state) for part in parts])
             changed = {name: (part.state.shard, part.cases[name]) for part in parts for name in part.result.touched}
-            await repository.save_cases(connection, changed, self._clocks.grace_ms)
+            await repository_cases.save_cases(connection, changed, self._clocks.grace_ms)
             for part in parts:
                 shard = part.state.shard
                 if part.result.declared:
@@ -185,7 +185,7 @@ class Applier:
         named = {part.state.shard: part.caseids for part in parts}
         unknown = sorted(set[str]().union(*named.values()) - self._cases.keys())
         latest = {part.state.shard: part.latest for part in parts}
-        loaded, due = await repository.load_cases(connection, unknown, latest)
+        loaded, due = await repository_cases.load_cases(connection, unknown, latest)
         for part in parts:
             if courts := courts_declared(part.incoming):
                 opened = await repository_calendar.open_cases(connection, part.state.shard, courts)

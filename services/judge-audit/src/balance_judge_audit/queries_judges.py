@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.queries import StoredRevision
-from balance_judge_audit.repository import Pool, case_of
+from balance_judge_audit.repository import Pool
+from balance_judge_audit.repository_cases import STATE, case_of
 
 CASES = (
     "SELECT caseid FROM (SELECT DISTINCT ON (caseid) caseid, ref FROM case_judge"
@@ -29,12 +30,14 @@ class OwnCase:
 async def cases(pool: Pool, ref: str, most: int) -> list[OwnCase]:
     """The cases of this judge, those that have to be looked at first first."""
     rows = await pool.fetch(
-        f"SELECT c.caseid, c.shard, s.ledger_time, c.state FROM case_state c JOIN shard s USING (shard)"  # noqa: S608
+        f"SELECT c.caseid, c.shard, s.ledger_time, {STATE} FROM case_state c JOIN shard s USING (shard)"  # noqa: S608
         f" WHERE c.caseid IN ({CASES}) ORDER BY c.wake NULLS LAST, c.caseid LIMIT $2",
         ref,
         most,
     )
-    return [OwnCase(row["caseid"], row["shard"], row["ledger_time"], case_of(row["state"])) for row in rows]
+    return [
+        OwnCase(row["caseid"], row["shard"], row["ledger_time"], case_of(row["state"], row["pieces"])) for row in rows
+    ]
 
 
 async def warnings_after(pool: Pool, ref: str, number: int, most: int) -> list[StoredRevision]:

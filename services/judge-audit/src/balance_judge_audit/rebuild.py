@@ -32,6 +32,7 @@ from balance_judge_audit.settings import WorkerSettings
 PACKAGE: Final = "balance_judge_audit"
 TABLES: Final = (
     "case_state",
+    "case_facts",
     "source_state",
     "alert",
     "alert_revision",

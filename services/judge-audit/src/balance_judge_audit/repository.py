@@ -15,7 +15,6 @@ from balance_chain.runtime.telemetry import inject
 
 from balance_judge_audit.engine.across import HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
-from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.gap import SequenceFact, SourceState
 from balance_judge_audit.engine.shard import ShardState
 from balance_judge_audit.errors import Fenced
@@ -31,7 +30,6 @@ ALERTS_LOCK: Final = 0x42414C01
 ACROSS_LOCK: Final = 0x42414C02
 
 _pack: Final = msgspec.msgpack.Encoder()
-_case: Final = msgspec.msgpack.Decoder(CaseState)
 _source: Final = msgspec.msgpack.Decoder(SourceState)
 _facts: Final = msgspec.msgpack.Decoder(list[SequenceFact])
 _across: Final = msgspec.msgpack.Decoder(list[HeldFact])
@@ -108,50 +106,6 @@ async def move_shards(connection: Connection, moves: Sequence[tuple[int, ShardSt
     if status != f"UPDATE {len(moves)}":
         where = ", ".join(f"{state.shard} at {before}" for before, state in moves)
         raise Fenced("shard", f"not all are where they were ({where})", "load their positions again")
-
-
-async def load_cases(
-    connection: Connection, caseids: Sequence[str], before: Mapping[int, int]
-) -> tuple[dict[str, CaseState], dict[int, list[str]]]:
-    """These cases, and all whose timers their shard's ledger time is about to pass; also says which those are, by
-    shard.
-    """
-    rows = await connection.fetch(
-        "SELECT caseid, state, NULL::int AS due FROM case_state WHERE caseid = ANY($1::text[])"
-        " UNION ALL SELECT timed.caseid, timed.state, t.shard FROM unnest($2::int[], $3::bigint[]) AS t (shard, before)"
-        # Ordered, so that no plan reads the whole table: it cannot know how few are due.
-        " CROSS JOIN LATERAL (SELECT caseid, state FROM case_state WHERE shard = t.shard AND wake < t.before"
-        "  ORDER BY wake) AS timed",
-        caseids,
-        list(before.keys()),
-        list(before.values()),
-    )
-    due: dict[int, list[str]] = {}
-    for row in rows:
-        if row["due"] is not None:
-            due.setdefault(row["due"], []).append(row["caseid"])
-    return {row["caseid"]: _case.decode(row["state"]) for row in rows}, due
-
-
-def case_of(stored: bytes) -> CaseState:
-    """A case's state as it is kept in `case_state`."""
-    return _case.decode(stored)
-
-
-async def save_cases(connection: Connection, changed: Mapping[str, tuple[int, CaseState]], grace_ms: int) -> None:
-    """Writes back the cases that changed, each with its shard."""
-    names = sorted(changed)
-    if not names:
-        return
-    await connection.execute(
-        "INSERT INTO case_state (caseid, shard, state, wake)"
-        " SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bigint[])"
-        " ON CONFLICT (caseid) DO UPDATE SET shard = excluded.shard, state = excluded.state, wake = excluded.wake",
-        names,
-        [changed[name][0] for name in names],
-        [_pack.encode(changed[name][1]) for name in names],
-        [changed[name][1].wake(grace_ms) for name in names],
-    )
 
 
 async def hold(connection: Connection, shard: int, first_offset: int, facts: list[SequenceFact]) -> None:

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from balance_judge_audit.engine.courtcalendar import Calendars, DeclaredYear
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.repository import Connection
+from balance_judge_audit.repository_cases import STATE, case_of
 
 READ_CASES: Final = 500
 """Cases in memory at once while the open ones are looked for."""
-
-_case: Final = msgspec.msgpack.Decoder(CaseState)
 
 
 async def load_calendars(connection: Connection, shard: int) -> Calendars:
@@ -38,13 +35,13 @@ async def open_cases(connection: Connection, shard: int, courts: Sequence[str]) 
     """
     found: dict[str, CaseState] = {}
     rows = connection.cursor(
-        "SELECT caseid, state FROM case_state WHERE shard = $1 AND caseid LIKE ANY($2::text[])",
+        f"SELECT c.caseid, {STATE} FROM case_state c WHERE c.shard = $1 AND c.caseid LIKE ANY($2::text[])",  # noqa: S608
         shard,
         [pattern for court in courts for pattern in (f"（____）{court}%", f"{court}/%")],
         prefetch=READ_CASES,
     )
     async for row in rows:
-        state = _case.decode(row["state"])
+        state = case_of(row["state"], row["pieces"])
         if state.court in courts and state.open:
             found[row["caseid"]] = state
     return found

@@ -83,6 +83,11 @@ class CaseState(msgspec.Struct, array_like=True, dict=True):
         return bool(self.pending) or any(state != "cured" for state in said)
 
     @cached_property
+    def pieces(self) -> int:
+        """How often some of its facts, the first ones, were stored by themselves."""
+        return 0
+
+    @cached_property
     def by_mark(self) -> dict[str, list[Fact]]:
         """The facts by rule and role, in the order of their own times. To be read only; `keep` adds to it."""
         found: dict[str, list[Fact]] = {}
