@@ -33,7 +33,7 @@ from balance_sealer import metrics
 from balance_sealer.blocks import read_block
 from balance_sealer.changes import decide
 from balance_sealer.cosigning import Cosigning
-from balance_sealer.errors import NotaryRefusal
+from balance_sealer.errors import GuardMoved, NotaryRefusal
 from balance_sealer.log import Draft, GlobalLog, State
 from balance_sealer.recovery import recover
 from balance_sealer.repository import Guard, GuardRepository, NodeRepository
@@ -120,7 +120,15 @@ class Notary:
         try:
             guard = await repository.read()
             assert guard is not None, "the row is never deleted"
-            log, next_offsets = await self._open(guard, writer)
+            try:
+                log, next_offsets = await self._open(guard, writer)
+            except NotaryRefusal as refusal:
+                # Not a contradiction where this notary stood still and another has gone on since the row was read.
+                if await repository.read() != guard:
+                    raise GuardMoved(
+                        "guard row", "has moved since it was read", "another notary is at work"
+                    ) from refusal
+                raise
             _log.info("notary_active", size=log.anchor.state.size, heights=log.anchor.state.heights)
             async with cosigning.running(log.anchor.state, log.anchor.offset):
                 await self._work(repository, writer, log, cosigning, next_offsets, stop)
