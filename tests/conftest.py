@@ -15,8 +15,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from balance_chain.core.keys import KeyDirectory
 from balance_chain.runtime.settings import CommonSettings
-from hypothesis import HealthCheck, Phase
-from hypothesis import settings as hypothesis_settings
 from support.processes import Processes
 from support.servers import Servers
 
@@ -24,22 +22,16 @@ pytest_plugins = ["support.skiptable"]
 
 ORIGIN = "test.example/balance-chain/1"
 SECONDS = 20.0
-# How long an example takes says how busy the machine is, nothing of the code.
-hypothesis_settings.register_profile("balance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# For tools/mutate.py: the first example that fails is enough, and none is remembered from one mutation to the next.
-hypothesis_settings.register_profile(
-    "mutate",
-    parent=hypothesis_settings.get_profile("balance"),
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-)
-hypothesis_settings.load_profile("balance")
 _SERVERS = pytest.StashKey[Servers]()
 # No test asserts a duration, nor does hypothesis for it; all else is as it was chosen (CI, `--hypothesis-profile`).
 hypothesis.settings.register_profile(
     "untimed", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+# For tools/mutate.py: the first example that fails is enough, and none is remembered from one mutation to the next.
+hypothesis.settings.register_profile(
+    "mutate", hypothesis.settings(), database=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

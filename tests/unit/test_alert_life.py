@@ -85,8 +85,8 @@ def test_nobody_disposes_of_an_alert_about_himself() -> None:
 
 def test_the_subject_is_heard_first() -> None:
     early = life(RAISED, act("acknowledge", 20), act("confirm", 30))
-    [refused] = [entry.refusal for entry in early.entries if entry.refusal]
-    assert (refused.code, refused.until) == ("unheard", 10 + REPLY)
+    refused = [(entry.refusal.code, entry.refusal.until) for entry in early.entries if entry.refusal]
+    assert refused == [("unheard", 10 + REPLY)]
     assert life(RAISED, act("acknowledge", 20), act("respond", 25, JUDGE), act("confirm", 30)).stage == "confirmed"
     assert life(RAISED, act("acknowledge", 20), act("confirm", 10 + REPLY)).stage == "confirmed"
     assert life(Occurrence(10, 1, "open"), act("acknowledge", 20), act("confirm", 30)).stage == "confirmed"
