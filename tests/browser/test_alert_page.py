@@ -18,7 +18,7 @@ from balance_chain.core.sources import token_digest
 from balance_chain.core.times import format_ms, parse_ms
 from balance_chain.runtime.casekeys import CaseKeyStore, migrate_keys
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository
+from balance_judge_audit import repository_alerts
 from balance_judge_audit.engine.alerts import Revision, State, Trigger, alert_id
 from balance_judge_audit.engine.noted import ACTED, ROLE, Noted
 from balance_judge_audit.life.keeper import LifeKeeper
@@ -106,13 +106,13 @@ class Ledger:
 
     async def say(self, *revisions: Revision) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            await repository.say(connection, revisions)
+            await repository_alerts.say(connection, revisions)
             await self._keeper.take(connection, (), revisions)
 
     async def until(self, time: str) -> None:
         """Ledger time passes."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await repository.say(connection, await self._keeper.due(connection, parse_ms(time)))
+            await repository_alerts.say(connection, await self._keeper.due(connection, parse_ms(time)))
         await self._pool.execute(
             "INSERT INTO shard VALUES (0, 1, 0, 0, $1) ON CONFLICT (shard) DO UPDATE SET ledger_time = $1",
             parse_ms(time),

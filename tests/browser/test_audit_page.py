@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository
+from balance_judge_audit import repository_alerts
 from balance_judge_audit.engine.alerts import Revision, State, Trigger, alert_id
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import TimeoutError as PlaywrightTimeout
@@ -70,7 +70,7 @@ async def url(settings: CommonSettings, processes: Processes, pool: asyncpg.Pool
     )
     await api.ready()
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(connection, FIRST)
+        await repository_alerts.say(connection, FIRST)
     return base
 
 
@@ -130,7 +130,7 @@ async def test_a_new_alert_appears_by_itself_and_a_revision_replaces_what_it_rev
     page, faults = await visit(browser, f"{url}/?lang=en")
     await is_live(page, faults)
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(
+        await repository_alerts.say(
             connection,
             [
                 revision("R20", "H", CASE, {"count_at_least": 2, "limit": 2}),

@@ -11,7 +11,7 @@ from balance_chain.core.data import data_dir
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository, repository_rules
+from balance_judge_audit import repository_alerts, repository_rules
 from balance_judge_audit.engine.alerts import Revision, alert_id
 from balance_judge_audit.rulechanges import Change
 from playwright.async_api import Browser, async_playwright
@@ -51,7 +51,7 @@ async def url(settings: CommonSettings, processes: Processes, tmp_path: Path) ->
         pool = await connect(settings, schema, size=1)
         await migrate(pool, "balance_judge_audit", schema)
         async with pool.acquire() as connection, connection.transaction():
-            await repository.say(connection, [said])
+            await repository_alerts.say(connection, [said])
             await repository_rules.note_changes(connection, list(changes()))
         await pool.close()
     [port] = free_ports(1)

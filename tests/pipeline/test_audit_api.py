@@ -12,7 +12,7 @@ import pytest
 from balance_chain.core.data import data_dir
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository
+from balance_judge_audit import repository, repository_alerts
 from balance_judge_audit.engine.alerts import Revision, State, alert_id
 from support.ports import free_ports
 from support.processes import Processes
@@ -63,7 +63,7 @@ async def client(settings: CommonSettings, processes: Processes) -> AsyncIterato
 
 async def say(pool: asyncpg.Pool, *revisions: Revision) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(connection, revisions)
+        await repository_alerts.say(connection, revisions)
 
 
 async def listed(client: httpx.AsyncClient, **query: Any) -> list[tuple[str, int]]:

@@ -15,7 +15,7 @@ from balance_chain.runtime.db import connect, migrate
 from balance_chain.runtime.health import Health
 from balance_chain.runtime.kafka import PartitionReader
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import repository, repository_numbers
+from balance_judge_audit import repository, repository_alerts, repository_numbers
 from balance_judge_audit.engine.alerts import Revision, State, Trigger, alert_id
 from balance_judge_audit.errors import NotTaken
 from balance_judge_audit.gatewaysender import GatewaySender
@@ -92,7 +92,7 @@ def revision(number: int, subject: str = CASE, state: State = "open", severity: 
 
 async def say(pool: asyncpg.Pool, *revisions: Revision) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(connection, revisions)
+        await repository_alerts.say(connection, revisions)
 
 
 async def sent(topics: CommonSettings) -> list[dict[str, Any]]:

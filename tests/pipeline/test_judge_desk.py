@@ -17,7 +17,7 @@ from balance_chain.core.sources import token_digest
 from balance_chain.core.times import parse_ms
 from balance_chain.runtime.db import migrate
 from balance_chain.runtime.settings import CommonSettings
-from balance_judge_audit import queries_judges, repository, rulebook
+from balance_judge_audit import queries_judges, repository_alerts, rulebook
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
 from balance_judge_audit.engine.shard import Incoming, ShardEngine, ShardState
@@ -82,7 +82,7 @@ async def warned(pool: asyncpg.Pool, people: Path) -> list[Revision]:
         ref = next(ref for name, _, ref in PEOPLE if name == person.id)
         await pool.execute("INSERT INTO person VALUES ($1, $2)", person.grant, ref)
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(connection, said)
+        await repository_alerts.say(connection, said)
     return said
 
 
@@ -152,7 +152,7 @@ async def test_a_judge_alone_sees_what_falls_due_and_the_warning_before_it(
         # Over, and so an alert: no warning any more.
         over = msgspec.structs.replace(warned[-1], revision=2, state="open", private=False)
         async with pool.acquire() as connection, connection.transaction():
-            await repository.say(connection, [over])
+            await repository_alerts.say(connection, [over])
         assert await queries_judges.warnings_after(pool, JUDGE, 0, 10) == []
         assert (await client.get(f"/v1/alerts/{warned[-1].id}", headers=token("li"))).status_code == 200
 

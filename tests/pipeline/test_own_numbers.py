@@ -20,7 +20,7 @@ import httpx
 import pytest
 from balance_chain.core import canonical
 from balance_chain.runtime.db import AWAY, connect, migrate
-from balance_judge_audit import gatewaysender, repository, repository_numbers
+from balance_judge_audit import gatewaysender, repository_alerts, repository_numbers
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.errors import NotTaken
 from balance_judge_audit.gatewaysender import GatewaySender
@@ -123,7 +123,7 @@ class World:
                     private=False, subject="s", start="case", courtcode=None, shard=0,
                     judged="2026-03-02T02:00:00.000Z", triggers=(), numbers={},
                 )  # fmt: skip
-                await repository.say(connection, [revision])
+                await repository_alerts.say(connection, [revision])
                 if kind == "refused":
                     self.gateway.refused.add(f"a{self.said}.1")
                 if kind == "known":

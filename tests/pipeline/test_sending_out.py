@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from balance_chain.core.times import format_ms
 from balance_chain.runtime.db import migrate
-from balance_judge_audit import repository, repository_sending
+from balance_judge_audit import repository_alerts, repository_sending
 from balance_judge_audit.engine.alerts import Revision, State, alert_id
 from balance_judge_audit.loading import load_book
 from balance_judge_audit.rebuild import carry_over
@@ -86,7 +86,7 @@ def planned(folder: Path, target: str, routes: str) -> Path:
 
 async def say(pool: asyncpg.Pool, *revisions: Revision) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await repository.say(connection, revisions)
+        await repository_alerts.say(connection, revisions)
 
 
 async def until_nothing_waits(courier: Courier, pool: asyncpg.Pool) -> None:

@@ -18,16 +18,24 @@ from balance_chain.core.times import parse_ms
 from balance_chain.runtime.killpoints import hit
 from balance_chain.runtime.logs import get_logger
 
-from balance_judge_audit import metrics, repository, repository_calendar, repository_cases
-from balance_judge_audit.engine.across import AcrossEngine
+from balance_judge_audit import (
+    metrics,
+    repository,
+    repository_alerts,
+    repository_calendar,
+    repository_cases,
+    repository_held,
+)
+from balance_judge_audit.engine.across import AcrossEngine, HeldFact
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.book import RuleBook
 from balance_judge_audit.engine.facts import CaseState
-from balance_judge_audit.engine.gap import GapEngine
+from balance_judge_audit.engine.gap import GapEngine, SequenceFact
 from balance_judge_audit.engine.shard import Applied, Clocks, Incoming, Places, ShardEngine, ShardState, courts_declared
 from balance_judge_audit.life.keeper import LifeKeeper
 from balance_judge_audit.projecting import Projections
 from balance_judge_audit.repository import Connection, Pool, Unreadable
+from balance_judge_audit.repository_held import HeldRow
 
 SILENT_SECONDS: Final = 5.0
 """Longest pause within a transaction: the engine's own work on a batch is far shorter."""
@@ -159,15 +167,17 @@ class Applier:
             await repository.move_shards(connection, [(part.before, part.state) for part in parts])
             changed = {name: (part.state.shard, part.cases[name]) for part in parts for name in part.result.touched}
             await repository_cases.save_cases(connection, changed, self._clocks.grace_ms)
+            await repository_held.hold(
+                connection,
+                [HeldRow(part.state.shard, part.before, part.result.held, part.result.across) for part in parts],
+            )
             for part in parts:
                 shard = part.state.shard
                 if part.result.declared:
                     await repository_calendar.save_calendars(connection, shard, part.state.calendars)
-                await repository.hold(connection, shard, part.before, part.result.held)
-                await repository.hold_across(connection, shard, part.before, part.result.across)
                 await repository.note_unreadable(connection, shard, part.unreadable)
             revisions = [each for part in parts for each in part.result.revisions]
-            await repository.say(connection, revisions)
+            await repository_alerts.say(connection, revisions)
             await self._life.take(connection, [each for part in parts for each in part.result.noted], revisions)
             await self._projections.take(
                 connection, [(part.state.shard, part.counter, part.incoming) for part in parts]
@@ -219,18 +229,19 @@ class Applier:
             await repository.bound(connection, SILENT_SECONDS)
             await repository.lock(connection, repository.ACROSS_LOCK)
             watermark = await repository.watermark(connection, self._partitions)
-            revisions = await self._gaps(connection, watermark) + await self._across(connection, watermark)
-            await repository.say(connection, revisions)
+            sequences, facts = await repository_held.take(connection, watermark)
+            revisions = await self._gaps(connection, sequences, watermark)
+            revisions += await self._across(connection, facts, watermark)
+            await repository_alerts.say(connection, revisions)
             await self._life.take(connection, (), revisions)
             untouched = await self._life.due(connection, watermark)
-            await repository.say(connection, untouched)
+            await repository_alerts.say(connection, untouched)
             revisions += untouched
         for revision in revisions:
             metrics.REVISIONS.labels(revision.rule, revision.state).inc()
 
-    async def _gaps(self, connection: Connection, watermark: int) -> list[Revision]:
+    async def _gaps(self, connection: Connection, facts: list[SequenceFact], watermark: int) -> list[Revision]:
         rule = self._book.gap
-        facts = await repository.take_held(connection, watermark)
         if rule is None:
             return []
         names = sorted({fact.source for fact in facts})
@@ -243,9 +254,8 @@ class Applier:
         await repository.save_sources(connection, timed)
         return revisions
 
-    async def _across(self, connection: Connection, watermark: int) -> list[Revision]:
+    async def _across(self, connection: Connection, facts: list[HeldFact], watermark: int) -> list[Revision]:
         engine = AcrossEngine(self._book.across)
-        facts = await repository.take_across(connection, watermark)
         asked = set(keys := engine.keys(facts))
         stored: dict[str, bytes] = {}
         states = await repository.load_across(connection, keys, watermark, stored)

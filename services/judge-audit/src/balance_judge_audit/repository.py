@@ -10,12 +10,9 @@ from typing import Any, Final, Literal
 import asyncpg
 import msgspec
 from balance_chain.core.counting import EventCounter
-from balance_chain.core.times import parse_ms
-from balance_chain.runtime.telemetry import inject
 
-from balance_judge_audit.engine.across import HeldFact, KeyState
-from balance_judge_audit.engine.alerts import Revision
-from balance_judge_audit.engine.gap import SequenceFact, SourceState
+from balance_judge_audit.engine.across import KeyState
+from balance_judge_audit.engine.gap import SourceState
 from balance_judge_audit.engine.shard import ShardState
 from balance_judge_audit.errors import Fenced
 
@@ -31,8 +28,6 @@ ACROSS_LOCK: Final = 0x42414C02
 
 _pack: Final = msgspec.msgpack.Encoder()
 _source: Final = msgspec.msgpack.Decoder(SourceState)
-_facts: Final = msgspec.msgpack.Decoder(list[SequenceFact])
-_across: Final = msgspec.msgpack.Decoder(list[HeldFact])
 _key_state: msgspec.msgpack.Decoder[KeyState] = msgspec.msgpack.Decoder(KeyState)
 
 
@@ -55,15 +50,6 @@ class Outgoing:
     value: bytes
     traceparent: str | None = None
     """The span that judged."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    """One batch's facts for rules across shards."""
-
-    shard: int
-    first_offset: int
-    facts: list[SequenceFact]
 
 
 async def bound(connection: Connection, seconds: float) -> None:
@@ -108,18 +94,6 @@ async def move_shards(connection: Connection, moves: Sequence[tuple[int, ShardSt
         raise Fenced("shard", f"not all are where they were ({where})", "load their positions again")
 
 
-async def hold(connection: Connection, shard: int, first_offset: int, facts: list[SequenceFact]) -> None:
-    """Keeps a batch's facts for the rules across shards."""
-    if facts:
-        await connection.execute(
-            "INSERT INTO held (shard, first_offset, min_time, facts) VALUES ($1, $2, $3, $4)",
-            shard,
-            first_offset,
-            min(fact.time for fact in facts),
-            _pack.encode(facts),
-        )
-
-
 async def watermark(connection: Connection, partitions: int) -> int:
     """The ledger time that every shard has reached; 0 while one has none."""
     row = await connection.fetchrow("SELECT count(*) AS shards, min(ledger_time) AS time FROM shard")
@@ -129,17 +103,6 @@ async def watermark(connection: Connection, partitions: int) -> int:
 async def lock(connection: Connection, number: int) -> None:
     """Waits for the others who hold this lock, until the end of the transaction."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", number)
-
-
-async def take_held(connection: Connection, before: int) -> list[SequenceFact]:
-    """Takes the facts before a ledger time out; those of the same batch that are not before it stay."""
-    rows = await connection.fetch("DELETE FROM held WHERE min_time < $1 RETURNING shard, first_offset, facts", before)
-    taken: list[SequenceFact] = []
-    for row in rows:
-        facts = _facts.decode(row["facts"])
-        taken += [fact for fact in facts if fact.time < before]
-        await hold(connection, row["shard"], row["first_offset"], [fact for fact in facts if fact.time >= before])
-    return taken
 
 
 async def load_sources(connection: Connection, names: Sequence[str], before: int) -> dict[str, SourceState]:
@@ -162,32 +125,6 @@ async def save_sources(connection: Connection, sources: Mapping[str, tuple[Sourc
             [_pack.encode(sources[name][0]) for name in names],
             [sources[name][1] for name in names],
         )
-
-
-async def hold_across(connection: Connection, shard: int, first_offset: int, facts: list[HeldFact]) -> None:
-    """Keeps a batch's facts for the rules across cases."""
-    if facts:
-        await connection.execute(
-            "INSERT INTO held_across (shard, first_offset, min_time, facts) VALUES ($1, $2, $3, $4)",
-            shard,
-            first_offset,
-            min(fact.time for fact in facts),
-            _pack.encode(facts),
-        )
-
-
-async def take_across(connection: Connection, before: int) -> list[HeldFact]:
-    """Takes the facts before a ledger time out; those of the same batch that are not before it stay."""
-    rows = await connection.fetch(
-        "DELETE FROM held_across WHERE min_time < $1 RETURNING shard, first_offset, facts", before
-    )
-    taken: list[HeldFact] = []
-    for row in rows:
-        facts = _across.decode(row["facts"])
-        taken += [fact for fact in facts if fact.time < before]
-        left = [fact for fact in facts if fact.time >= before]
-        await hold_across(connection, row["shard"], row["first_offset"], left)
-    return taken
 
 
 async def load_across(
@@ -222,53 +159,6 @@ async def drop_across(connection: Connection, keys: Sequence[str]) -> None:
     """Takes out states that have served."""
     if keys:
         await connection.execute("DELETE FROM across_state WHERE key = ANY($1::text[])", keys)
-
-
-async def say(connection: Connection, revisions: Sequence[Revision]) -> None:
-    """Stores revisions and puts those that are not private into the outbox."""
-    if not revisions:
-        return
-    await lock(connection, ALERTS_LOCK)
-    traceparent = inject()
-    for revision in revisions:
-        number = await connection.fetchval("SELECT nextval('alert_number')")
-        value = msgspec.json.encode(revision)
-        judged = parse_ms(revision.judged)
-        body = value.decode()
-        await connection.execute(
-            "INSERT INTO alert_revision (id, revision, number, private, body) VALUES ($1, $2, $3, $4, $5)",
-            revision.id,
-            revision.revision,
-            number,
-            revision.private,
-            body,
-        )
-        await connection.execute(
-            "INSERT INTO alert"
-            " (id, number, revision, rule, severity, state, private, subject, courtcode, raised, judged, body)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)"
-            " ON CONFLICT (id) DO UPDATE SET number = excluded.number, revision = excluded.revision,"
-            " severity = excluded.severity, state = excluded.state, private = excluded.private,"
-            " courtcode = excluded.courtcode, judged = excluded.judged, body = excluded.body,"
-            " raised = CASE WHEN alert.private AND NOT excluded.private THEN excluded.raised ELSE alert.raised END",
-            revision.id,
-            number,
-            revision.revision,
-            revision.rule,
-            revision.severity,
-            revision.state,
-            revision.private,
-            revision.subject,
-            revision.courtcode,
-            judged,
-            body,
-        )
-        if not revision.private:
-            await connection.executemany(
-                "INSERT INTO outbox (number, channel, id, revision, value, traceparent)"
-                " VALUES ($1, $2, $3, $4, $5, $6)",
-                [(number, channel, revision.id, revision.revision, value, traceparent) for channel in CHANNELS],
-            )
 
 
 async def note_unreadable(connection: Connection, shard: int, records: Sequence[Unreadable]) -> None:

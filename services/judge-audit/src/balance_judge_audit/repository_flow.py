@@ -61,22 +61,20 @@ async def save(connection: Connection, cases: Mapping[str, CaseFlow], spans: Ite
     names = sorted(cases)
     if not names:
         return
+    rows = sorted(spans, key=lambda span: (span.caseid, span.phase, span.round))
     await connection.execute(
-        "INSERT INTO flow_case (caseid, state) SELECT * FROM unnest($1::text[], $2::bytea[])"
+        "WITH spans AS (INSERT INTO flow_span"
+        " (caseid, phase, round, court, cause, procedure, started, ended, dropped)"
+        " SELECT * FROM unnest($3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::text[],"
+        " $9::bigint[], $10::bigint[], $11::boolean[])"
+        " ON CONFLICT (caseid, phase, round) DO UPDATE SET court = excluded.court, cause = excluded.cause,"
+        " procedure = excluded.procedure, ended = excluded.ended, dropped = excluded.dropped)"
+        " INSERT INTO flow_case (caseid, state) SELECT * FROM unnest($1::text[], $2::bytea[])"
         " ON CONFLICT (caseid) DO UPDATE SET state = excluded.state",
         names,
         [_pack.encode(cases[name]) for name in names],
+        *([getattr(span, name) for span in rows] for name in Span.__struct_fields__),
     )
-    rows = sorted(spans, key=lambda span: (span.caseid, span.phase, span.round))
-    if rows:
-        await connection.execute(
-            "INSERT INTO flow_span (caseid, phase, round, court, cause, procedure, started, ended, dropped)"
-            " SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[],"
-            " $7::bigint[], $8::bigint[], $9::boolean[])"
-            " ON CONFLICT (caseid, phase, round) DO UPDATE SET court = excluded.court, cause = excluded.cause,"
-            " procedure = excluded.procedure, ended = excluded.ended, dropped = excluded.dropped",
-            *([getattr(span, name) for span in rows] for name in Span.__struct_fields__),
-        )
 
 
 # $1 to $5 are those of FlowFilter; $6 is ledger time.

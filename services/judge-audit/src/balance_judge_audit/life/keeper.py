@@ -46,6 +46,8 @@ class LifeKeeper:
         """What is to be said because ledger time has passed, everywhere."""
         ids = await repository_life.due(connection, watermark, STEP)
         said: list[Revision] = []
+        if not ids:
+            return said
         lives = {}
         for id_, story in sorted((await repository_life.stories(connection, ids)).items()):
             life = live(story.items, self.terms(story), watermark)
