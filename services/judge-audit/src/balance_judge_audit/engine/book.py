@@ -11,7 +11,7 @@ from balance_judge_audit.engine import patterns
 from balance_judge_audit.engine.across import AcrossJudge
 from balance_judge_audit.engine.alerts import Episode
 from balance_judge_audit.engine.bookacross import Role, compile_across
-from balance_judge_audit.engine.clauses import Judge, People, all_clauses, key_path, people_paths, prefix
+from balance_judge_audit.engine.clauses import Judge, PeopleFields, all_clauses, key_path, prefix
 from balance_judge_audit.engine.conditions import Parameters, Read, RuleError, Test, compile_all, reader
 from balance_judge_audit.engine.deadline import compile_deadline
 from balance_judge_audit.engine.entrynumbers import EntryNumbers, entry_numbers
@@ -50,7 +50,7 @@ class Watch:
     valid_to: date | None
     fields: tuple[tuple[str, Read], ...] = ()
     keep_unmet: bool = False
-    distinct: People | None = None
+    distinct: PeopleFields | None = None
     """Where there is this, a fact is only kept if it names people that the kept ones do not."""
 
 
@@ -217,7 +217,7 @@ def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list
         for number, each in enumerate(selectors):
             roles.append(Role(role, each.event, each.where, f"{kind}.{role}[{number}]", named, **more))
 
-    def people(role: str, sources: tuple[TeamSource, ...], distinct: People | None = None) -> None:
+    def people(role: str, sources: tuple[TeamSource, ...], distinct: PeopleFields | None = None) -> None:
         for number, each in enumerate(sources):
             key = key_path(spec, role)
             fields = (key, *each.fields) if key else each.fields
@@ -245,12 +245,12 @@ def _compile_section(spec: Section, parameters: Parameters) -> tuple[Judge, list
             add("then", spec.then)
             if persons:
                 add("list", persons.listed, persons.all_of, persons.added, persons.removed)
-                people("besides", persons.besides, people_paths(persons.besides))
+                people("besides", persons.besides, PeopleFields(persons.besides))
         case Segregation():
             kind, judge = "segregation", patterns.compile_segregation(spec)
             add("act", spec.act, spec.person, *spec.not_in)
             people("not_of", spec.not_of)
-            people("team", spec.team, people_paths(spec.team))
+            people("team", spec.team, PeopleFields(spec.team))
     add("given", spec.given, keep_unmet=True)
     add("if_any", spec.if_any)
     return judge, roles

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from balance_judge_audit.engine.across import AcrossJudge
 from balance_judge_audit.engine.acrosskinds import Bursts, Reports
-from balance_judge_audit.engine.clauses import People
+from balance_judge_audit.engine.clauses import PeopleFields
 from balance_judge_audit.engine.concentration import Draws, Limits, Pairs
 from balance_judge_audit.engine.conditions import Parameters, RuleError
 from balance_judge_audit.engine.model import Rule
@@ -25,7 +25,7 @@ class Role:
     key: str
     fields: tuple[str, ...] = ()
     keep_unmet: bool = False
-    distinct: People | None = None
+    distinct: PeopleFields | None = None
     without: tuple[str, ...] = ()
 
 

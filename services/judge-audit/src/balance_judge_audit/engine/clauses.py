@@ -1,6 +1,6 @@
 """What clauses of every kind within a case share: which acts they speak of, and which facts belong together."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from balance_judge_audit.engine.alerts import Episode
@@ -38,12 +38,16 @@ def together(spec: Clause, one: tuple[str, Fact], role: str, facts: Iterable[Fac
     """Those of the facts in a role that belong to this one."""
     if spec.key is None:
         return list(facts)
-    key = key_of(spec, *one)
-    return [fact for fact in facts if agree(key, key_of(spec, role, fact))]
+    path, key = key_path(spec, role), key_of(spec, *one)
+    if path is None or key is None:
+        return list(facts)
+    return [fact for fact in facts if agree(key, fact.values.get(path))]
 
 
 def reasons(spec: Clause, view: View, act: Fact) -> list[tuple[str, Fact]] | None:
     """The facts for which a clause speaks of this act; None where it does not."""
+    if not spec.given and not spec.if_any:
+        return []
     named: list[tuple[str, Fact]] = []
     if spec.given:
         # What a case was when the act was done is said by the last such event not after it.
@@ -96,19 +100,28 @@ def names_in(value: object) -> set[str]:
     return {value} if isinstance(value, str) else set()
 
 
-People = Mapping[str, frozenset[str]]
-"""Which fields name people, by type of event (or any, `*`)."""
+class PeopleFields(dict[str, tuple[str, ...]]):
+    """Which fields name people, by type of event; those of `*` are read of every type."""
+
+    def __init__(self, sources: Iterable[TeamSource]) -> None:
+        super().__init__()
+        self._named: dict[str, frozenset[str]] = {}
+        for source in sources:
+            self._named[source.event] = self._named.get(source.event, frozenset()) | frozenset(source.fields)
+
+    def __missing__(self, event_type: str) -> tuple[str, ...]:
+        anywhere = self._named.get(ANY_TYPE, frozenset())
+        found = self[event_type] = tuple(sorted(self._named.get(event_type, frozenset()) | anywhere))
+        return found
 
 
-def people_paths(sources: Iterable[TeamSource]) -> People:
-    """The fields of several sources together."""
-    paths: dict[str, frozenset[str]] = {}
-    for source in sources:
-        paths[source.event] = paths.get(source.event, frozenset()) | frozenset(source.fields)
-    return paths
-
-
-def people_of(paths: People, fact: Fact) -> set[str]:
+def people_of(paths: PeopleFields, fact: Fact) -> set[str]:
     """Whom the fact names in the fields that are read of its type."""
-    read = paths.get(fact.type, frozenset()) | paths.get(ANY_TYPE, frozenset())
-    return {name for path in read for name in names_in(fact.values.get(path))}
+    found: set[str] = set()
+    for path in paths[fact.type]:
+        value = fact.values.get(path)
+        if isinstance(value, str):
+            found.add(value)
+        elif value is not None:
+            found |= names_in(value)
+    return found

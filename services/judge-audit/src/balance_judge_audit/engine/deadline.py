@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from balance_chain.core.times import format_ms
 
-from balance_judge_audit.engine.alerts import Episode
+from balance_judge_audit.engine.alerts import Episode, State
 from balance_judge_audit.engine.clauses import agree, key_of, reasons
 from balance_judge_audit.engine.conditions import Parameters, RuleError
 from balance_judge_audit.engine.counting import intervals_text
@@ -118,9 +118,28 @@ class _Judge:
         if day is None:
             return None
         due = end_of(day, zone)
-        start = format_ms(clock.start.time) if clock.key is None else f"{format_ms(clock.start.time)} {clock.key}"
+        closing = [clock.close] if clock.close is not None else []
+        close = clock.close[1] if clock.close is not None else None
+        if self._spec.minimum:
+            return None if close is None else self._too_soon(view, clock, count, day, excluded)
+        if close is not None and close.time < due:
+            return None
+        start = _episode(clock)
+        if close is not None:
+            numbers = self._numbers(view, clock, count, day, excluded)
+            numbers["late_days"] = (day_of(close.time, zone) - day).days
+            return Episode(start, "open", view.triggers([*_named(clock), *closing]), numbers)
+        state: State = "open"
+        if not view.absent(start, due):
+            if self._warn is None or not view.absent("warning " + start, start_of(day, zone) - self._warn):
+                return None
+            state = "warning"
+        return Episode(start, state, view.triggers(_named(clock)), self._numbers(view, clock, count, day, excluded))
+
+    def _numbers(self, view: View, clock: _Clock, count: _Count, day: date, excluded: int) -> dict[str, str | int]:
+        """How the last day came about, as an alert says it."""
         numbers: dict[str, str | int] = {
-            "start_day": first.isoformat(),
+            "start_day": count.base.isoformat(),
             "counted_from": self._start_day,
             "period": str(count.period),
             "excluded_days": excluded,
@@ -128,7 +147,8 @@ class _Judge:
         }
         if count.choice:
             numbers["procedure"] = count.choice
-        if (self._spec.roll or count.period.unit == "working_days") and not calendar.is_confirmed(day):
+        rolled = self._spec.roll or count.period.unit == "working_days"
+        if rolled and not view.place.calendar.is_confirmed(day):
             numbers["calendar"] = "provisional"
         if count.until is not None:
             numbers["extended_until"] = count.until.isoformat()
@@ -137,33 +157,17 @@ class _Judge:
         if self._spec.amount is not None and clock.parts:
             numbers["amount"] = _amount(self._spec, clock.start) or 0
             numbers["ended"] = sum(_amount(self._spec, each) or 0 for each in clock.parts)
-        named = [("start", clock.start), *clock.changes, *(("end", each) for each in clock.parts)]
-        if clock.close is not None:
-            role, fact = clock.close
-            if self._spec.minimum:
-                return self._too_soon(view, clock, start, day, numbers)
-            if fact.time < due:
-                return None
-            numbers["late_days"] = (day_of(fact.time, zone) - day).days
-            return Episode(start, "open", view.triggers([*named, (role, fact)]), numbers)
-        if self._spec.minimum:
-            return None
-        if view.absent(start, due):
-            return Episode(start, "open", view.triggers(named), numbers)
-        if self._warn is not None and view.absent("warning " + start, start_of(day, zone) - self._warn):
-            return Episode(start, "warning", view.triggers(named), numbers)
-        return None
+        return numbers
 
-    def _too_soon(
-        self, view: View, clock: _Clock, start: str, day: date, numbers: dict[str, str | int]
-    ) -> Episode | None:
+    def _too_soon(self, view: View, clock: _Clock, count: _Count, day: date, excluded: int) -> Episode | None:
         """An end before the last day of a period that has to pass first."""
         assert clock.close is not None
         on = day_of(clock.close[1].time, view.place.zone)
         if on >= day:
             return None
+        numbers = self._numbers(view, clock, count, day, excluded)
         numbers["days_short"] = (day - on).days
-        return Episode(start, "open", view.triggers([("start", clock.start), clock.close]), numbers)
+        return Episode(_episode(clock), "open", view.triggers([("start", clock.start), clock.close]), numbers)
 
     def _change(self, view: View, count: _Count, role: str, fact: Fact) -> None:
         zone = view.place.zone
@@ -199,6 +203,17 @@ class _Judge:
         return day, excluded
 
 
+def _episode(clock: _Clock) -> str:
+    """Names one run of the clock."""
+    start = format_ms(clock.start.time)
+    return start if clock.key is None else f"{start} {clock.key}"
+
+
+def _named(clock: _Clock) -> list[tuple[str, Fact]]:
+    """What an alert names of it, but for what closed it."""
+    return [("start", clock.start), *clock.changes, *(("end", each) for each in clock.parts)]
+
+
 def _suspend(count: _Count, action: Value, spec: Suspension, on: date, key: str | None) -> None:
     if action in spec.stop:
         count.intervals.append((key, Interval(max(on, count.runs), None)))
@@ -214,7 +229,7 @@ def _clocks(spec: Deadline, view: View) -> list[_Clock]:
     """The runs of the clock; where the rule has a key, each value of it has a clock of its own."""
     if not view.role("start"):
         return []
-    by_role = {role: view.role(role) for role in ORDER}
+    by_role = {role: facts for role in ORDER if (facts := view.role(role))}
     if spec.key is None:
         return _runs(spec, view, by_role, None)
     clocks: list[_Clock] = []
@@ -254,8 +269,9 @@ def _plain(key: Value) -> str | int | None:
 def _runs(spec: Deadline, view: View, by_role: Mapping[str, list[Fact]], key: Value) -> list[_Clock]:
     """Cuts the facts into runs of one clock."""
     entries: list[tuple[int, int, int, str, Fact]] = []
-    for role, order in ORDER.items():
-        for fact in by_role[role]:
+    for role, facts in by_role.items():
+        order = ORDER[role]
+        for fact in facts:
             # Where only the day is known, a start is its beginning and all else its end.
             late = ALMOST_DAY_MS if fact.day and role != "start" else 0
             entries.append((fact.time + late, order, fact.offset, role, fact))

@@ -105,11 +105,18 @@ class CaseState(msgspec.Struct, array_like=True, dict=True):
         """Adds a fact."""
         by_mark = self.by_mark
         self.facts.append(fact)
+        order = own_order(fact)
         for mark in dict.fromkeys(fact.marks):
-            insort(by_mark.setdefault(mark, []), fact, key=own_order)
+            own = by_mark.get(mark)
+            if own is None:
+                by_mark[mark] = [fact]
+            elif own_order(own[-1]) <= order:
+                own.append(fact)
+            else:
+                insort(own, fact, key=own_order)
 
     def wake(self, grace: int) -> int | None:
         """When the case is to be looked at again if nothing else happens."""
         if not self.pending:
             return None
-        return max(min(min(dues) for dues in self.pending.values()), self.last + grace)
+        return max(min(map(min, self.pending.values())), self.last + grace)

@@ -7,10 +7,10 @@ from balance_chain.core.privacy import BYNAME_PREFIX
 from balance_judge_audit.engine.alerts import WHOLE_CASE, Episode
 from balance_judge_audit.engine.clauses import (
     Judge,
+    PeopleFields,
     named_key,
     names_in,
     people_of,
-    people_paths,
     reasons,
     together,
 )
@@ -38,6 +38,8 @@ def compile_transition(spec: ForbiddenTransition) -> Judge:
     """
 
     def judge(view: View) -> list[Episode]:
+        if spec.after and not spec.before and not view.role("after"):
+            return []
         acts = [(act, why) for act in view.role("act") if (why := reasons(spec, view, act)) is not None]
         if not acts:
             return []
@@ -99,6 +101,7 @@ def compile_sequence(spec: Sequence, parameters: Parameters) -> Judge:
     within = parameters.length_ms(spec.within, "sequence.within") if spec.within else None
     if spec.then and within is None:
         raise RuleError("sequence.within", "then has no time to follow in", "give a number of hours or days")
+    besides = PeopleFields(spec.people.besides if spec.people else ())
 
     def judge(view: View) -> list[Episode]:
         bare: Named = []
@@ -108,7 +111,7 @@ def compile_sequence(spec: Sequence, parameters: Parameters) -> Judge:
             if why is None:
                 continue
             if spec.people is not None:
-                short = _short(spec.people, view, act)
+                short = _short(spec.people, besides, view, act)
                 if short is None or not view.absent(named_key(act), 0):
                     continue
                 panel, counts = short
@@ -145,7 +148,7 @@ def _not_followed(spec: Sequence, view: View, act: Fact, within: int) -> Named |
     return [] if view.absent(named_key(act), due) else None
 
 
-def _short(people: People, view: View, act: Fact) -> tuple[Named, dict[str, int]] | None:
+def _short(people: People, besides: PeopleFields, view: View, act: Fact) -> tuple[Named, dict[str, int]] | None:
     """How many of the standing list do not take part in the act, and how many do who are not on it."""
     present = names_in(act.values.get(people.present))
     standing: set[str] = set()
@@ -165,8 +168,7 @@ def _short(people: People, view: View, act: Fact) -> tuple[Named, dict[str, int]
         return None
     counts = {"missing": len(standing - present)}
     if people.besides:
-        paths = people_paths(people.besides)
-        others = {name for fact in view.role("besides") for name in people_of(paths, fact)}
+        others = {name for fact in view.role("besides") for name in people_of(besides, fact)}
         counts["outsiders"] = len(present - standing - others)
     counts = {name: count for name, count in counts.items() if count}
     return (named, counts) if counts else None
@@ -196,7 +198,7 @@ def compile_segregation(spec: Segregation) -> Judge:
     if not (spec.not_in or spec.not_of or spec.team):
         raise RuleError("segregation", "says not from whom the person must differ", "give not_in, not_of or team")
 
-    others_paths, team_paths = people_paths(spec.not_of), people_paths(spec.team)
+    others_paths, team_paths = PeopleFields(spec.not_of), PeopleFields(spec.team)
 
     def judge(view: View) -> list[Episode]:
         found: Named = []

@@ -80,7 +80,14 @@ def _names_anyone_new(state: CaseState, watch: Watch, event: CanonicalEvent) -> 
     if known is None:
         facts = state.by_mark.get(watch.mark, ())
         known = state.people[watch.mark] = {name for fact in facts for name in people_of(watch.distinct, fact)}
-    return any(not names_in(read(event)) <= known for _, read in watch.fields)
+    for _, read in watch.fields:
+        value = read(event)
+        if isinstance(value, str):
+            if value not in known:
+                return True
+        elif value is not None and not names_in(value) <= known:
+            return True
+    return False
 
 
 def _value(value: object) -> Value:

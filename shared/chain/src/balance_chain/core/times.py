@@ -104,7 +104,7 @@ def _second_text(seconds: int) -> str:
     return f"{_day_text(days)}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def parse_ms(text: str) -> int:
     """Read what `format_ms` writes, and nothing else."""
     match = _CANONICAL.fullmatch(text)
