@@ -346,6 +346,16 @@ def test_the_decision_of_one_request_for_recusal_does_not_decide_another(
     assert broken("R25", told) is pending
 
 
+@pytest.mark.parametrize("role", ["judge", "clerk"])
+def test_whoever_gives_access_is_not_of_the_case_whatever_other_rules_read_of_the_same_event(role: str) -> None:
+    """R17 asks of every clerk's act who it was; the team of R29 must not learn it from there."""
+    given = Event("permission.changed", START, {"kind": "grant", "grantee": "r_1"}, actor="r_2", role=role)
+    viewed = {"action": "view", "purpose": "trial", "viewer": "r_2"}
+    history = [given, Event("access.viewed", START + timedelta(hours=1), viewed)]
+    assert READINGS["R29"](history)
+    assert all("R29" in said(history, order) for order in ([0, 1], [1, 0]))
+
+
 @pytest.mark.parametrize("resumed", [[], [("limit.suspended", {"action": "resume"})]], ids=["goes on", "resumed"])
 def test_what_is_excluded_is_not_counted_in_the_six_months_of_an_enforcement(resumed: Told) -> None:
     told: Told = [("enforcement.filed", {}), ("notice.issued", {"kind": "enforcement"}), EXCLUDED, *resumed]

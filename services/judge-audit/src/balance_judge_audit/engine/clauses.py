@@ -101,17 +101,22 @@ def names_in(value: object) -> set[str]:
 
 
 class PeopleFields(dict[str, tuple[str, ...]]):
-    """Which fields name people, by type of event; those of `*` are read of every type."""
+    """Which fields name people, by type of event; those of `*` are read of every type but those that it leaves out.
+
+    A fact has more fields than these: what other rules read of the same event names nobody here.
+    """
 
     def __init__(self, sources: Iterable[TeamSource]) -> None:
         super().__init__()
-        self._named: dict[str, frozenset[str]] = {}
-        for source in sources:
-            self._named[source.event] = self._named.get(source.event, frozenset()) | frozenset(source.fields)
+        self._sources = tuple(sources)
 
     def __missing__(self, event_type: str) -> tuple[str, ...]:
-        anywhere = self._named.get(ANY_TYPE, frozenset())
-        found = self[event_type] = tuple(sorted(self._named.get(event_type, frozenset()) | anywhere))
+        read = [
+            each.fields
+            for each in self._sources
+            if each.event == event_type or (each.event == ANY_TYPE and event_type not in each.without)
+        ]
+        found = self[event_type] = tuple(sorted({path for fields in read for path in fields}))
         return found
 
 
