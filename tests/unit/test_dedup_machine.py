@@ -1,8 +1,8 @@
 """However normalisers die, freeze and run side by side, each raw record is answered once and each event speaks once.
 
 The normaliser's own coroutine (`ShardNormaliser.work`: tail, read, claim, append) is played step by step over a model
-of Kafka and of the table `dedup`, several of them on each shard. Raw repeats what a source or a gateway's retry repeats:
-the same id with the same content, with other content, and in another case, which may be another shard's.
+of Kafka and of the table `dedup`, several of them on each shard. Raw repeats what a source or a gateway's retry
+repeats: the same id with the same content, with other content, and in another case, which may be another shard's.
 """
 
 from __future__ import annotations
