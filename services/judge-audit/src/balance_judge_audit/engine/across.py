@@ -24,7 +24,7 @@ PIECE: Final = 40
 PIECES: Final = KEPT // PIECE
 
 
-class HeldFact(msgspec.Struct, frozen=True, array_like=True):
+class HeldFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One event in one role of one rule; `time` is its shard's ledger time, which never goes back."""
 
     time: int

@@ -18,7 +18,7 @@ from balance_judge_audit.engine.book import GapRule
 SILENCE: Final = "silence"
 
 
-class SequenceFact(msgspec.Struct, frozen=True, array_like=True):
+class SequenceFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One number of a source's counter that arrived; `time` is its shard's ledger time, which never goes back."""
 
     time: int

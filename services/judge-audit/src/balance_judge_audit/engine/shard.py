@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Final, TypeVar
 
+import msgspec
 from balance_chain.core.counting import EventCounter
 from balance_chain.core.events import TYPE_REJECTED, CanonicalEvent
 from balance_chain.core.times import parse_ms
@@ -53,8 +54,7 @@ class ShardState:
     calendars: Calendars = field(default_factory=Calendars)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """A record of `litigation.events`: decoded, and the bytes that were hashed."""
 
     offset: int

@@ -30,7 +30,9 @@ class SourceEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     traceparent: str | None = None
 
 
-class CanonicalEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class CanonicalEvent(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """One record of `litigation.events`. Encoded with sorted names its bytes are the RFC 8785 bytes."""
 
     specversion: str
