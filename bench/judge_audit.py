@@ -52,7 +52,6 @@ EVENTS_A_MILLISECOND = 20
 STEADY_SLICE_SECONDS = 0.05
 CHINA = ZoneInfo("Asia/Shanghai")
 STAFF = "urn:balance-demo:staff"
-ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
 class Events:
@@ -130,9 +129,16 @@ class Events:
         )
 
 
+def accepted(events: int) -> bytes:
+    """The gateway's answer to so many events in one request: a receipt for each."""
+    results = b",".join([b'{"status":202,"receipt":{}}'] * events)
+    head = b"HTTP/1.1 207 Multi-Status\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (len(results) + 2) + b"[" + results + b"]"
+
+
 @contextlib.asynccontextmanager
 async def yes_gateway(port: int) -> AsyncIterator[None]:
-    """A gateway that takes every alert; its time is this process's own and not counted."""
+    """A gateway that takes every event; its time is this process's own and not counted."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -140,8 +146,8 @@ async def yes_gateway(port: int) -> AsyncIterator[None]:
                 length = next(
                     int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line
                 )
-                await reader.readexactly(length)
-                writer.write(ACCEPTED)
+                body = await reader.readexactly(length)
+                writer.write(accepted(len(body.splitlines())))
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", port):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from balance_chain.core.canonical import NotCanonical, decode_event
-from balance_chain.core.counting import EventCounter
 from balance_chain.core.errors import BalanceError
 from balance_chain.core.times import parse_ms
 from balance_chain.runtime.killpoints import hit
@@ -64,8 +63,6 @@ class _Part:
     after: int
     incoming: list[Incoming]
     unreadable: list[Unreadable]
-    counter: EventCounter
-    """The shard's place in the rule of counting before it."""
     cases: dict[str, CaseState] = field(default_factory=dict)
     result: Applied = field(default_factory=Applied)
 
@@ -179,9 +176,7 @@ class Applier:
             revisions = [each for part in parts for each in part.result.revisions]
             await repository_alerts.say(connection, revisions)
             await self._life.take(connection, [each for part in parts for each in part.result.noted], revisions)
-            await self._projections.take(
-                connection, [(part.state.shard, part.counter, part.incoming) for part in parts]
-            )
+            await self._projections.take(connection, [(part.state.shard, part.result.counted) for part in parts])
             hit("audit-before-commit")
         hit("audit-after-commit")
         for part in parts:
@@ -272,8 +267,7 @@ class Applier:
 
 
 def _part(state: ShardState, records: Sequence[Record], skip: str | None) -> _Part:
-    counter = EventCounter(state.counter.rawgen, state.counter.rawpos)
-    return _Part(state, state.applied, records[-1].offset + 1, *_decode(records, skip), counter)
+    return _Part(state, state.applied, records[-1].offset + 1, *_decode(records, skip))
 
 
 def _decode(records: Sequence[Record], skip: str | None) -> tuple[list[Incoming], list[Unreadable]]:

@@ -4,9 +4,7 @@ made again by a rebuild.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-
-from balance_chain.core.counting import EventCounter
+from collections.abc import Sequence
 
 from balance_judge_audit import repository_flow, repository_rules
 from balance_judge_audit.engine.shard import Incoming
@@ -25,21 +23,13 @@ class Projections:
         self._cached = cached_cases
         self._cases: OrderedDict[str, CaseFlow] = OrderedDict()
 
-    async def take(
-        self, connection: Connection, batches: Iterable[tuple[int, EventCounter, Sequence[Incoming]]]
-    ) -> None:
-        """Keeps what batches of shards say, each with the shard's place in the rule of counting until then."""
-        counted: list[Incoming] = []
-        changes: list[Change] = []
-        for shard, before, batch in batches:
-            counter = EventCounter(before.rawgen, before.rawpos)
-            own = [each for each in batch if counter.counts(each.event.rawgen, each.event.rawpos)]
-            found = (_change(shard, each) for each in own if each.event.type == RULE_CHANGED)
-            changes += [each for each in found if each is not None]
-            counted += own
+    async def take(self, connection: Connection, batches: Sequence[tuple[int, Sequence[Incoming]]]) -> None:
+        """Keeps what the records of shards say that count."""
+        said = [(shard, each) for shard, batch in batches for each in batch if each.event.type == RULE_CHANGED]
+        changes = [change for shard, each in said if (change := _change(shard, each)) is not None]
         if changes:
             await repository_rules.note_changes(connection, changes)
-        await self._take_flow(connection, counted)
+        await self._take_flow(connection, [each for _, batch in batches for each in batch])
 
     def forget(self) -> None:
         """Drops what is in memory."""

@@ -71,6 +71,8 @@ class Applied:
     across: list[HeldFact] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     noted: list[Noted] = field(default_factory=list)
+    counted: list[Incoming] = field(default_factory=list)
+    """The records that count, in order."""
     uncounted: int = 0
     declared: bool = False
     """Whether a court's calendar changed."""
@@ -105,6 +107,7 @@ class ShardEngine:
             if not shard.counter.counts(event.rawgen, event.rawpos):
                 result.uncounted += 1
                 continue
+            result.counted.append(incoming)
             received = parse_ms(event.receivedtime)
             if received > shard.ledger_time:
                 self._fire(shard, cases, timers, received, result)
