@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 from balance_intake import receiptstore
-from balance_intake.repository import SCHEMA, migrate_intake
+from balance_intake.model import EventKey, Promise
+from balance_intake.repository import SCHEMA, Repository, migrate_intake
 from balance_intake.sealing import SealedBatch, SealedReject, SealedShard
 
 SHARDS = 2
@@ -105,6 +106,17 @@ async def test_a_clock_that_was_an_hour_ahead_hides_no_broken_promise_once_it_is
     await judge_all(connection, 4_000)
     await judge_all(connection, 10_000)
     assert await broken(connection) == {"late": (9_000, 1)}
+
+
+async def test_a_promise_that_is_stored_after_its_time_was_looked_at_is_looked_at_again(connection: Any) -> None:
+    repository, stalled, later = Repository(connection), EventKey(SOURCE, "stalled"), EventKey(SOURCE, "later")
+    await repository.reserve([(key, b"", "c") for key in (stalled, later)])
+    await judge_all(connection, 10 * MINUTE)
+    await repository.keep_receipts({later: Promise(b"{}", 20 * MINUTE)})
+    assert await connection.fetchval("SELECT due FROM judged") == 10 * MINUTE
+    await repository.keep_receipts({stalled: Promise(b"{}", 9 * MINUTE)})
+    assert await judge_all(connection, 11 * MINUTE) == 1
+    assert (await broken(connection)).keys() == {"stalled"}
 
 
 @pytest.mark.parametrize("seed", range(4))

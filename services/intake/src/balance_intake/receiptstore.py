@@ -20,6 +20,7 @@ Connection = Any
 LOCK: Final = 0x42414C11
 UNPUBLISHED: Final = 100
 STEP_MS: Final = 60_000
+"""Most that is looked at in one transaction."""
 KEPT_MS: Final = 2 * 3_600_000
 """Blocks older than this leave: a clock that was ahead by less may be put right, and promises are looked at again."""
 
@@ -103,6 +104,8 @@ async def judge(connection: Connection, until: int, now: int) -> tuple[int, int,
     async with connection.transaction():
         since = await connection.fetchval("SELECT due FROM judged FOR UPDATE")
         if since is None:
+            # Once in a ledger's life: until the row is there, whoever stores a promise cannot set it back.
+            await connection.execute("LOCK TABLE reservation IN SHARE MODE")
             first = await connection.fetchval("SELECT min(due) FROM reservation")
             since = until if first is None else min(first - 1, until)
             await connection.execute("INSERT INTO judged (due) VALUES ($1) ON CONFLICT DO NOTHING", since)

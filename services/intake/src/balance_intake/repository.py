@@ -15,6 +15,7 @@ from balance_chain.runtime.db import AWAY, migrate
 
 from balance_intake.errors import DatabaseAway
 from balance_intake.model import Claim, EventKey, Holder, Promise
+from balance_intake.receiptstore import STEP_MS
 
 SCHEMA: Final = "intake"
 DATABASE_ERRORS: Final[tuple[type[BaseException], ...]] = (*AWAY, asyncpg.PostgresError)
@@ -37,7 +38,14 @@ _RESERVED: Final = """
 SELECT source, id, digest, receipt, false AS made, lost FROM intake.reservation
 JOIN unnest($1::text[], $2::text[]) AS t (source, id) USING (source, id)
 """
+# What is promised for a time that was looked at already, or is about to be (the gateway stood still, or its clock is
+# behind the judge's), is looked at again. The row of `judged` is locked only then.
 _KEEP_RECEIPTS: Final = """
+WITH first AS (
+    SELECT min(due) AS due FROM unnest($4::bigint[]) AS t (due)
+), back AS (
+    UPDATE intake.judged j SET due = least(j.due, first.due - 1) FROM first WHERE first.due <= j.due + $5::bigint
+)
 UPDATE intake.reservation r SET receipt = coalesce(r.receipt, t.receipt), due = coalesce(r.due, t.due),
     lost = false
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) AS t (source, id, receipt, due)
@@ -171,6 +179,7 @@ class Repository:
             [key.id for key in keys],
             [receipts[key].value for key in keys],
             [receipts[key].due_ms for key in keys],
+            STEP_MS,
         )
         return {EventKey(row["source"], row["id"]): row["receipt"] for row in rows}
 
