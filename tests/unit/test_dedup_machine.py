@@ -297,4 +297,4 @@ class Restored:
 
 
 def test_each_raw_record_is_answered_once_and_each_event_speaks_once_whatever_happens_to_normalisers() -> None:
-    run_state_machine_as_test(Normalisers, settings=schedules(200, 30))
+    run_state_machine_as_test(Normalisers, settings=schedules(300, 30))

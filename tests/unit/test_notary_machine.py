@@ -342,4 +342,4 @@ def _keys() -> Iterator[None]:
 
 
 def test_whatever_happens_to_notaries_what_they_sign_is_one_history_and_covers_every_block() -> None:
-    run_state_machine_as_test(Notaries, settings=schedules(200, 30))
+    run_state_machine_as_test(Notaries, settings=schedules(300, 30))

@@ -436,4 +436,4 @@ class Receipts(RuleBasedStateMachine):
 
 
 def test_every_promise_is_kept_or_told_broken_whatever_happens_to_gateways_clocks_and_keepers() -> None:
-    run_state_machine_as_test(Receipts, settings=schedules(250, 35))
+    run_state_machine_as_test(Receipts, settings=schedules(400, 35))

@@ -177,7 +177,7 @@ class Writers(RuleBasedStateMachine):
 
 
 def test_what_counts_is_gapless_and_single_whatever_happens_to_the_writers() -> None:
-    run_state_machine_as_test(Writers, settings=schedules(400, 60))
+    run_state_machine_as_test(Writers, settings=schedules(600, 60))
 
 
 class SendsWithoutWaiting(Writers):

@@ -335,4 +335,4 @@ class Timers(RuleBasedStateMachine):
 
 
 def test_a_deadline_fires_by_ledger_time_alone_and_once_whatever_happens_to_workers() -> None:
-    run_state_machine_as_test(Timers, settings=schedules(350, 35))
+    run_state_machine_as_test(Timers, settings=schedules(500, 35))
