@@ -42,7 +42,9 @@ class WorkerSettings(AuditSettings):
     )
     audit_retry_seconds: float = Field(1.0, gt=0, description="Wait before something that failed is tried again.")
     audit_behind_bound: int = Field(50_000, ge=1, description="Records behind above which the worker is not ready.")
-    audit_case_cache: int = Field(20_000, ge=0, description="Cases whose state the worker keeps in memory.")
+    audit_case_cache: int = Field(
+        3_000, ge=0, description="Cases whose state the worker keeps in memory: about 40 KiB each."
+    )
     audit_token: SecretStr | None = Field(None, description="Token of that source at the gateway.")
     audit_token_file: Path | None = Field(
         None, description="File that holds it; none: judge-audit.token in the keys folder. Absent: alerts are not sent."
