@@ -33,7 +33,7 @@ demo: $(STAMP) ## start all and show it working; ARGS="--once", ARGS="--recap DI
 
 ##@ Work on it
 test: $(STAMP) ## all tests, two files at a time; ARGS="tests/unit -k tree" for some
-	@$(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS) --dist loadfile)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 lint: $(STAMP) ## ruff, mypy --strict, import rules
 	@mkdir -p build

@@ -42,6 +42,10 @@ UPDATE {SCHEMA}.reservation r SET lost = true WHERE receipt IS NOT NULL AND crea
 AND NOT EXISTS (SELECT FROM {SCHEMA}.dedup d WHERE d.source = r.source AND d.id = r.id)
 AND NOT EXISTS (SELECT FROM {SCHEMA}.rejected j WHERE j.source = r.source AND j.id = r.id)
 """  # noqa: S608
+_LOOK_AGAIN: Final = f"""
+UPDATE {SCHEMA}.judged SET due = least(due, (SELECT min(due) - 1 FROM {SCHEMA}.reservation WHERE lost))
+"""  # noqa: S608
+"""A promise that a lost block had kept is kept no longer; the seals are all there again, so all is judged as before."""
 _NOTE_GENERATION: Final = f"""
 INSERT INTO {SCHEMA}.rebuilt (generation) VALUES ($1) ON CONFLICT (one) DO UPDATE SET generation = excluded.generation
 """  # noqa: S608
@@ -93,6 +97,7 @@ async def rebuild(show: Show) -> Rebuilt:
             await connection.execute(_NOTE_GENERATION, len(begun))
             if begun:
                 await connection.execute(_MARK_LOST, begun[-1])
+                await connection.execute(_LOOK_AGAIN)
         await clear_shadow(running, SCHEMA)
         return Rebuilt(records, await count_rows(running, SCHEMA, TABLES))
     finally:
