@@ -1,4 +1,4 @@
-"""A ledger that never rests has its receipts looked at all the same, and not before it is read as far as it went then."""
+"""A ledger that never rests has its receipts looked at all the same, once it is read as far as it went then."""
 
 from __future__ import annotations
 
