@@ -7,29 +7,27 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from balance_chain.core.canonical import encode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
-from balance_chain.core.events import CanonicalEvent
-from balance_chain.core.times import format_ms
 from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
-from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Clocks, ShardEngine, ShardState
 from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.courtevents import Item, incoming
 from support.smallbook import SMALL, small_book
 
 PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
 CLOCKS = Clocks(grace_ms=1, lateness_ms=1)
 START = datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
+COURT = "京0491"
 SHARDS = 2
 FEW = SMALL["R30"]["cases"]
 JUDGES, COUNSEL = ["r_1", "r_2"], ["r_50", "r_51"]
 MONTHS = ["2026-01", "2026-02", "2026-03", "2026-04"]
 
-Item = tuple[datetime, int, str, dict[str, Any]]
 """When, in which case (whose number also gives the shard), and what."""
 
 
@@ -48,7 +46,7 @@ def said(items: list[Item], cuts: list[int]) -> dict[str, Revision]:
     ticks: list[Item] = [(end, shard, "ledger.tick", {}) for shard in range(SHARDS)]
     for number, item in enumerate([*items, *ticks]):
         shard = shards[item[1] % SHARDS]
-        record = _record(shard.applied, item)
+        record = incoming(shard.applied, item, COURT)
         held += engine.apply(shard, cases[shard.shard], [record]).across
         if number in cuts or number == len(items) + SHARDS - 1:
             watermark = min(each.ledger_time for each in shards)
@@ -57,29 +55,6 @@ def said(items: list[Item], cuts: list[int]) -> dict[str, Revision]:
             for revision in across.apply(states, taken, watermark):
                 last[revision.id] = revision
     return last
-
-
-def _record(offset: int, item: Item) -> Incoming:
-    at, case, kind, data = item
-    own = kind == "ledger.tick"
-    caseid = None if own else f"（2026）京0491民初{case + 1}号"
-    time = format_ms(int(at.timestamp() * 1000))
-    event = CanonicalEvent(
-        specversion="1.0",
-        id=f"e{case}-{offset}",
-        source="urn:balance:test",
-        type=kind,
-        time=time,
-        receivedtime=time,
-        phase="test",
-        rawgen=0,
-        rawpos=offset,
-        subject=caseid,
-        caseid=caseid,
-        courtcode=None if own else "京0491",
-        data=data,
-    )
-    return Incoming(offset, event, encode_event(event))
 
 
 @st.composite

@@ -11,18 +11,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from balance_chain.core.canonical import encode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
-from balance_chain.core.events import CanonicalEvent
 from balance_chain.core.times import format_ms
 from balance_judge_audit.engine.across import AcrossEngine, HeldFact, KeyState
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
-from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Clocks, ShardEngine, ShardState
 from balance_judge_audit.places import PlaceFinder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.courtevents import Item, incoming
 from support.smallbook import SMALL, small_book
 
 PLACES = PlaceFinder(Courts.load(data_dir("catalogue")))
@@ -55,7 +54,6 @@ ONLY = [
     ["judge", "property", "case"],
 ]
 
-Item = tuple[datetime, int, str, dict[str, Any]]
 """When, in which case (whose number gives court and shard), and what; no two at the same instant."""
 Standing = set[tuple[str, str, str]]
 """Rule, the group in which somebody stands out, and of whom it speaks: each has an alert of its own."""
@@ -102,7 +100,7 @@ def in_steps(items: list[Item], cuts: list[int]) -> list[Revision]:
     ]
     for number, item in enumerate([*items, *ticks]):
         shard = shards[item[1] % SHARDS]
-        held += engine.apply(shard, cases[shard.shard], [_record(shard.applied, item)]).across
+        held += engine.apply(shard, cases[shard.shard], [incoming(shard.applied, item, COURTS[item[1] % 2])]).across
         if number in cuts or number == len(items) + SHARDS - 1:
             watermark = min(each.ledger_time for each in shards)
             taken, held = (
@@ -111,29 +109,6 @@ def in_steps(items: list[Item], cuts: list[int]) -> list[Revision]:
             )
             said += across.apply(stored, taken, watermark)
     return said
-
-
-def _record(offset: int, item: Item) -> Incoming:
-    at, case, kind, data = item
-    own = kind == "ledger.tick"
-    caseid = None if own else f"（2026）{COURTS[case % 2]}民初{case + 1}号"
-    time = format_ms(int(at.timestamp() * 1000))
-    event = CanonicalEvent(
-        specversion="1.0",
-        id=f"e{case}-{offset}",
-        source="urn:balance:test",
-        type=kind,
-        time=time,
-        receivedtime=time,
-        phase="test",
-        rawgen=0,
-        rawpos=offset,
-        subject=caseid,
-        caseid=caseid,
-        courtcode=None if own else COURTS[case % 2],
-        data=data,
-    )
-    return Incoming(offset, event, encode_event(event))
 
 
 def by_person(name: str) -> bool:

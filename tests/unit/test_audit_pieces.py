@@ -8,18 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from balance_chain.core.canonical import encode_event
 from balance_chain.core.courts import Courts
 from balance_chain.core.data import data_dir
-from balance_chain.core.events import CanonicalEvent
-from balance_chain.core.times import format_ms
 from balance_judge_audit.engine import across, windowstates
 from balance_judge_audit.engine.across import KEPT, AcrossEngine, HeldFact, KeyState, Person
 from balance_judge_audit.engine.alerts import Revision
 from balance_judge_audit.engine.facts import CaseState
-from balance_judge_audit.engine.shard import Clocks, Incoming, ShardEngine, ShardState
+from balance_judge_audit.engine.shard import Clocks, ShardEngine, ShardState
 from balance_judge_audit.engine.windowstates import Tally
 from balance_judge_audit.places import PlaceFinder
+from support.courtevents import Item, case_id, incoming
 from support.smallbook import small_book
 
 STATE: msgspec.msgpack.Decoder[KeyState] = msgspec.msgpack.Decoder(KeyState)
@@ -28,7 +26,6 @@ CLOCKS = Clocks(grace_ms=3_600_000, lateness_ms=7_200_000)
 BOOK = small_book(CLOCKS.lateness_ms)
 MONDAY = datetime.fromisoformat("2026-03-02T00:00:00+00:00")
 COURT = "京0491"
-Item = tuple[datetime, int, str, dict[str, Any]]
 """When, in which case, and what."""
 
 
@@ -61,35 +58,12 @@ def run(items: list[Item], step: int, until: datetime) -> tuple[list[Revision], 
     engine, shard, cases = ShardEngine(BOOK, PLACES, CLOCKS), ShardState(0), dict[str, CaseState]()
     store, said, held = Store(), list[Revision](), list[HeldFact]()
     for number, item in enumerate([*items, (until, 0, "ledger.tick", {})]):
-        held += engine.apply(shard, cases, [record(number, item)]).across
+        held += engine.apply(shard, cases, [incoming(number, item, COURT)]).across
         if number % step == 0 or number == len(items):
             taken = [each for each in held if each.time < shard.ledger_time]
             held = [each for each in held if each.time >= shard.ledger_time]
             said += store.take(taken, shard.ledger_time)
     return said, store
-
-
-def record(offset: int, item: Item) -> Incoming:
-    at, case, kind, data = item
-    own = kind == "ledger.tick"
-    caseid = None if own else f"（2026）{COURT}民初{case + 1}号"
-    time = format_ms(int(at.timestamp() * 1000))
-    event = CanonicalEvent(
-        specversion="1.0",
-        id=f"e{offset}",
-        source="urn:balance:test",
-        type=kind,
-        time=time,
-        receivedtime=time,
-        phase="test",
-        rawgen=0,
-        rawpos=offset,
-        subject=caseid,
-        caseid=caseid,
-        courtcode=None if own else COURT,
-        data=data,
-    )
-    return Incoming(offset, event, encode_event(event))
 
 
 def busy_days(seed: int) -> list[Item]:
@@ -156,7 +130,7 @@ def test_a_later_declaration_touches_a_persons_last_thousand_cases(step: int) ->
     said, store = run(items, step, MONDAY + timedelta(days=1))
     met = {each.subject for each in said if each.rule == "R24"}
     # Coming back to the lost case 2 has pushed out the oldest of the others.
-    assert met == {f"（2026）{COURT}民初{case + 1}号" for case in (2, known - 1)}
+    assert met == {case_id(COURT, case) for case in (2, known - 1)}
     person = STATE.decode(store.rows["R24 p r_1"])
     assert isinstance(person, Person)
     assert person.count == known + 1
