@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Generator
 from contextvars import copy_context
 from typing import Any
 
+from balance_chain.core.errors import BalanceError
+
 
 @types.coroutine
 def step(what: Any) -> Generator[Any, Any, Any]:
@@ -27,7 +29,7 @@ class Played:
         # Its own: spans of several services are open at once.
         self._context = copy_context()
         self.ended = False
-        self.error: Exception | None = None
+        self.error: BalanceError | OSError | None = None
         self.waits_for: Any = None
         self.go()
 
@@ -49,7 +51,5 @@ class Played:
             self.waits_for = self._context.run(resume, given)
         except StopIteration:
             self.ended, self.waits_for = True, None
-        except AssertionError:
-            raise
-        except Exception as error:  # the service's own way to fail; the machine judges it
+        except (BalanceError, OSError) as error:  # a service's own ways to fail; any other is a fault and goes on up
             self.ended, self.error, self.waits_for = True, error, None
