@@ -30,10 +30,9 @@ class BusyFollower:
     async def __aexit__(self, *_: object) -> None:
         return
 
-    async def turn(self, _seconds: float) -> bool:
+    async def turn(self, _seconds: float) -> None:
         self.read += 1
         assert self.read < TURNS, "never looked at"
-        return True
 
     async def ends(self) -> dict[int, int]:
         self.asked.append(self.read + BEHIND)

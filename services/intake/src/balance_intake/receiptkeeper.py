@@ -106,8 +106,8 @@ class SealFollower:
         """Block records taken so far, of all shards."""
         return sum(shard.blocks_next for shard in self._shards.values())
 
-    async def turn(self, wait_seconds: float) -> bool:
-        """Read once and keep what was sealed; False if there was nothing to read."""
+    async def turn(self, wait_seconds: float) -> None:
+        """Read once and keep what was sealed."""
         for number, shard in self._shards.items():
             self._events.hold(number, shard.waiting >= AHEAD_EVENTS)
         events = await self._events.read_all(READ_RECORDS, 0.0)
@@ -127,7 +127,6 @@ class SealFollower:
         moves = [move for move in zip(before, after, strict=True) if move[0] != move[1]]
         if moves:
             await receiptstore.save(self._connection, moves, batches)
-        return bool(events or blocks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class TopicSender:
         async with self._pool.acquire() as connection:
             for channel, waiting in (await repository.outbox_size(connection)).items():
                 metrics.OUTBOX.labels(channel).set(waiting)
-            items = await repository.outgoing(connection, "topic", BATCH)
+            items = await repository.outgoing(connection, BATCH)
         if not items:
             return 0
         producer = await self._open()
@@ -113,7 +113,7 @@ class TopicSender:
             raise
         hit("audit-before-outbox-delete")
         async with self._pool.acquire() as connection:
-            await repository.sent(connection, "topic", [item.number for item in items])
+            await repository.sent(connection, [item.number for item in items])
         return len(items)
 
     async def _write(self, producer: AIOKafkaProducer, items: Sequence[Outgoing]) -> None:

@@ -5,7 +5,7 @@ What the API reads is in `queries`. A method that is given a connection belongs 
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -20,8 +20,7 @@ Pool = asyncpg.Pool
 Connection = Any
 """asyncpg's pool hands out proxies, which its types tell apart from connections."""
 
-Channel = Literal["topic", "gateway"]
-CHANNELS: Final[tuple[Channel, ...]] = ("topic", "gateway")
+CHANNELS: Final = ("topic", "gateway")
 # One writer of alerts at a time: numbers rise in the order of commits, and facts across shards are taken once.
 ALERTS_LOCK: Final = 0x42414C01
 ACROSS_LOCK: Final = 0x42414C02
@@ -171,11 +170,10 @@ async def note_unreadable(connection: Connection, shard: int, records: Sequence[
     )
 
 
-async def outgoing(connection: Connection, channel: Channel, most: int) -> list[Outgoing]:
-    """What is still to be sent, in the order in which it was said."""
+async def outgoing(connection: Connection, most: int) -> list[Outgoing]:
+    """What is still to be written to the topic, in the order in which it was said."""
     rows = await connection.fetch(
-        "SELECT number, id, revision, value, traceparent FROM outbox WHERE channel = $1 ORDER BY number LIMIT $2",
-        channel,
+        "SELECT number, id, revision, value, traceparent FROM outbox WHERE channel = 'topic' ORDER BY number LIMIT $1",
         most,
     )
     return [Outgoing(*row) for row in rows]
@@ -191,9 +189,9 @@ async def not_queued(connection: Connection, most: int) -> list[Outgoing]:
     return [Outgoing(*row) for row in rows]
 
 
-async def sent(connection: Connection, channel: Channel, numbers: Sequence[int]) -> None:
-    """Takes what was sent out of the outbox."""
-    await connection.execute("DELETE FROM outbox WHERE channel = $1 AND number = ANY($2::bigint[])", channel, numbers)
+async def sent(connection: Connection, numbers: Sequence[int]) -> None:
+    """Takes what was written to the topic out of the outbox."""
+    await connection.execute("DELETE FROM outbox WHERE channel = 'topic' AND number = ANY($1::bigint[])", numbers)
 
 
 async def outbox_size(connection: Connection) -> dict[str, int]:
