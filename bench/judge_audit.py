@@ -12,9 +12,6 @@ each run to build/flame/. Writes build/reports/judge_audit.json.
 import argparse
 import asyncio
 import contextlib
-import json
-import os
-import platform
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -39,10 +36,10 @@ from balance_chain.simulator import ANCHOR_MS, Event, generate
 from balance_local.stack import Stack
 from flames import flames
 from pipeline import cpu_seconds
+from report import Row, row, show, write
 from started import bench_stack
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-REPORT = REPOSITORY / "build" / "reports" / "judge_audit.json"
 TARGET_MICROSECONDS = 100
 WORKER = "judge-audit"
 IDLE_SECONDS = 5.0
@@ -154,7 +151,7 @@ async def yes_gateway(port: int) -> AsyncIterator[None]:
         yield
 
 
-async def write(settings: CommonSettings, records: Iterable[tuple[int, bytes]], rate: float | None) -> None:
+async def publish(settings: CommonSettings, records: Iterable[tuple[int, bytes]], rate: float | None) -> None:
     """Write all at once, or open-loop at a steady rate of events a second."""
     topic = settings.topic(EVENTS)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=5, max_batch_size=1 << 18)
@@ -193,18 +190,16 @@ class Run:
     revisions: int
     batches: int
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[Row]:
         """As rows of the report."""
         each = {process: seconds * 1e6 / self.events for process, seconds in self.used.items()}
         return [
-            {
-                "name": f"{self.name}, {self.events} events: {process}",
-                "value": round(value, 1),
-                "unit": "CPU-µs/event",
-                "target": TARGET_MICROSECONDS if process == WORKER else None,
-                "met": value <= TARGET_MICROSECONDS or process != WORKER,
-                "runs": 1,
-            }
+            row(
+                f"{self.name}, {self.events} events: {process}",
+                [value],
+                "CPU-µs/event",
+                at_most=TARGET_MICROSECONDS if process == WORKER else None,
+            )
             for process, value in each.items()
         ]
 
@@ -223,7 +218,7 @@ class Bench:
         pids = self._stack.supervisor.pids()
         before, done, start = cpu_seconds(pids), await self._counts(), time.monotonic()
         with flames({WORKER: pids[WORKER]} if flamed else {}, f"judge_audit-{name}"):
-            await write(self._stack.settings, records, rate)
+            await publish(self._stack.settings, records, rate)
             self._written += len(records)
             await applied(self._pool, self._written)
         seconds = time.monotonic() - start
@@ -267,7 +262,7 @@ async def measure(cases: int, seed: int, order: str, rate: float, steady: int, f
                 ]
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000, help="cases of the backlog")
     parser.add_argument("--steady", type=int, default=250, help="cases of the steady stream")
@@ -277,19 +272,15 @@ def main() -> None:
     parser.add_argument("--flame", action="store_true", help="record flame graphs with py-spy")
     given = parser.parse_args()
     runs = asyncio.run(measure(given.cases, given.seed, given.order, given.rate, given.steady, given.flame))
-    rows = [row for run in runs for row in run.rows()]
-    machine = f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}"
-    report = {"name": "judge_audit", "machine": machine, "ok": all(row["met"] for row in rows), "rows": rows}
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     for run in runs:
         print(
             f"{run.name}: {run.events} events in {run.seconds:.1f} s, "
             f"{run.revisions} revisions, {run.batches} transactions"
         )
-    for row in rows:
-        print(f"{row['name']:52} {row['value']:10} {row['unit']}")
+    rows = [each for run in runs for each in run.rows()]
+    show(rows)
+    return 0 if write("judge_audit", rows)["ok"] else 1
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
